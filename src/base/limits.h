@@ -19,7 +19,10 @@
 
 /* parsers */
 #define LIMIT_JSON_DEPTH 64
+#define LIMIT_JSON_VALUES (1 << 18)
 #define LIMIT_TOML_DEPTH 32
+#define LIMIT_TOML_VALUES (1 << 14)
+#define LIMIT_QMP_LINE MIB(4)
 
 /* ttRPC (containerd/ttrpc PROTOCOL.md) */
 #define LIMIT_TTRPC_MESSAGE MIB(4)
