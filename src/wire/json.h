@@ -82,9 +82,10 @@ int json_get_object(const struct json *object, const char *key, const struct jso
 struct json_writer {
 	struct buf *out;
 	const char *indent; /* one level of it; NULL: no white space at all */
-	unsigned depth;
-	uint64_t filled; /* by depth: a member was written there */
-	uint64_t objects; /* by depth: an object, else an array */
+	unsigned depth; /* of open arrays and objects */
+	bool started; /* the outermost value is there */
+	uint64_t filled; /* a bit per level: a member was written there */
+	uint64_t objects; /* a bit per level: an object, else an array */
 	int err;
 };
 
