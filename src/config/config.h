@@ -2,10 +2,19 @@
 /*
  * config - Kata's configuration.toml, its drop-ins and annotations, by one table of keys.
  *
- * Sections [hypervisor.NAME], [agent.kata], [runtime], [factory]. Each row of the table (config_keys) is {section, key, type, offset, default,
- * annotation, limits, help}; loader, `caisson env`, annotation overrides, the documented template and the man page come from it. Kata keys
- * that Caisson does not support yet are in the table without an offset: setting one to anything but its default gives one warning that
- * names it. Keys nobody knows give a warning by name too.
+ * Sections [hypervisor.NAME], [agent.kata], [runtime] and [factory]. The table (keys.c) has a row
+ * for every key that Kata 4.1 knows: {section, key, type, offset, default, annotation, limits,
+ * help}. The loader, annotations, `caisson env`, the documented template, the man page and the table
+ * in docs/configuration.md come from it.
+ *
+ * Nothing that is set and has no effect goes unsaid: a Kata key that Caisson does not support yet is
+ * a row without an offset, and setting it to anything but Kata's default gives one warning that names
+ * it; a value of a supported key that Caisson cannot serve yet gives a warning and leaves what
+ * was there; a key that nobody knows gives a warning. Where ignoring a key would take protection
+ * away (confidential guests, hashes of the guest's files, policies) it is an error instead.
+ * A key of the wrong type or out of range is an error with file:line:column.
+ *
+ * States: config_load makes one; config_annotate changes it; then it is read only. One thread.
  */
 #pragma once
 
@@ -17,65 +26,94 @@
 #include <stdint.h>
 #include <stdio.h>
 
+struct config_origin;
+
+/* All strings: NULL where the value is "". */
 struct config_hypervisor {
-	char *name; /* "qemu": of the section in force */
-	char *path, *kernel, *initrd, *image, *machine_type, *kernel_params, *cpu_features, *seccompsandbox;
+	char *name; /* of the section in force: "qemu" */
+	char *path; /* the VMM */
+	char *kernel;
+	char *initrd; /* not both initrd and image */
+	char *image;
+	char *machine_type; /* NULL: the driver's choice */
+	char *kernel_params; /* appended to the driver's own */
+	char *cpu_features; /* appended to -cpu MODEL, */
+	char *seccompsandbox; /* of QEMU's -sandbox; NULL: the driver's default (on, all denied) */
 	struct strv enable_annotations, valid_hypervisor_paths;
-	double default_vcpus; /* after 0 -> 1, < 0 -> all */
-	uint32_t default_maxvcpus;
+	double default_vcpus; /* > 0, at most the host's CPUs */
+	uint32_t default_maxvcpus; /* 1 .. the host's CPUs */
 	uint32_t default_memory; /* MiB */
-	double overhead_vcpus;
-	uint32_t overhead_memory; /* MiB added to limits in static sizing */
-	bool rootless; /* VMM under an unprivileged uid; our default true */
-	char *shared_fs, *virtio_fs_daemon, *virtio_fs_cache;
+	double overhead_vcpus; /* added to limits in static sizing */
+	uint32_t overhead_memory; /* MiB, likewise */
+	bool rootless; /* VMM under an unprivileged uid */
+	char *shared_fs; /* "virtio-fs" */
+	char *virtio_fs_daemon; /* NULL: the first that is installed */
+	char *virtio_fs_cache; /* "never", "metadata", "auto", "always" */
 	struct strv valid_virtio_fs_daemon_paths, virtio_fs_extra_args;
-	uint32_t virtio_fs_queue_size, virtio_fs_cache_size;
-	bool reclaim_guest_freed_memory; /* our default true */
+	uint32_t virtio_fs_queue_size; /* a power of two */
+	uint32_t virtio_fs_cache_size; /* MiB of the DAX window; 0: none */
+	bool reclaim_guest_freed_memory;
 	bool enable_debug;
 	char *entropy_source;
+	struct strv valid_entropy_sources;
 };
 
 struct config_agent {
 	bool enable_debug, debug_console_enabled;
-	uint32_t dial_timeout_ms, reconnect_timeout_ms; /* per attempt; in all */
-	struct strv kernel_modules;
+	uint32_t dial_timeout_ms; /* between two attempts to connect */
+	uint32_t reconnect_timeout_ms; /* in all; >= dial_timeout_ms */
+	struct strv kernel_modules; /* "NAME PARAMETERS" each */
 };
 
 struct config_runtime {
 	bool enable_debug;
 	char *internetworking_model;
-	bool disable_guest_seccomp; /* our default false */
+	bool disable_guest_seccomp;
 	bool sandbox_cgroup_only, static_sandbox_resource_mgmt, disable_new_netns;
 	uint32_t create_container_timeout; /* s */
-	struct strv sandbox_bind_mounts;
+	struct strv sandbox_bind_mounts; /* "PATH", "PATH:ro", "PATH:rw" */
 };
 
 struct config {
 	char *path; /* the main file, or NULL: built-in defaults */
 	struct strv files; /* all that were read, in order */
-	struct strv warnings; /* one line each, for the caller to log once */
+	struct strv warnings; /* one printable line each, for the caller to log once */
 	struct config_hypervisor hypervisor;
 	struct config_agent agent;
 	struct config_runtime runtime;
+	struct config_origin *origins; /* where each row's value came from; private */
 };
 
 void config_free(struct config *c);
 DEFINE_AUTOPTR(config, config_free);
 
 /*
- * Search order: @path (from --config), @option_path (annotation or shim option ConfigPath), $CAISSON_CONF_FILE,
- * /etc/caisson/configuration.toml, /usr/share/defaults/caisson/configuration.toml, /etc/kata-containers/configuration.toml, then built-in
- * defaults. A file that was named and cannot be read is an error; so is malformed TOML (file:line:column). config.d/NAME.toml beside the
- * file are merged in name order.
+ * Search order: @path (from --config), @option_path (annotation or shim option ConfigPath),
+ * $CAISSON_CONF_FILE, /etc/caisson/configuration.toml,
+ * /usr/share/defaults/caisson/configuration.toml, /etc/kata-containers/configuration.toml, then
+ * built-in defaults. The first three may be NULL or "". A file that was named and cannot be read is
+ * an error (-errno); so are malformed TOML and bad values (-EINVAL, file:line:column) and more than
+ * LIMIT_CONFIG_FILES files (-E2BIG). config.d/NAME.toml beside the file are merged in name order.
  */
 int config_load(const char *path, const char *option_path, struct config **ret, struct error *e);
 
-/* Applies one annotation io.katacontainers.config.*. -EPERM: not enabled or value not among the valid_* globs (with the reason); -ENOENT: unknown,
- * added to the warnings; other annotations are ignored with 0. */
+/*
+ * Applies one annotation. 0: applied, or not one of io.katacontainers.config.*, or one that is known and
+ * not supported yet (then a warning was added). -ENOENT: unknown, a warning was added; the caller goes
+ * on. Anything else refuses the container, and @c is as before: -EPERM (not enabled by enable_annotations,
+ * a path not among the valid_* globs, or never accepted from an annotation), -EINVAL (type, range),
+ * -EOPNOTSUPP (not supported yet, and must not be ignored).
+ */
 int config_annotate(struct config *c, const char *key, const char *value, struct error *e);
 
-/* Where a value came from is kept: "default", a file name or "annotation". For `caisson env`. */
+/* The configuration in force: every supported key with its value and where that came from ("default", a file with line,
+ * "annotation"). For `caisson env`. The JSON (owned) has "files", "warnings", the sections as objects, and "origins" by
+ * full key. */
 void config_print_toml(const struct config *c, FILE *f);
 char *config_to_json(const struct config *c);
-/* The documented configuration.toml, made from the table. */
+
+/* Made from the table: the documented configuration.toml, the list of keys for the man page (scdoc) and for
+ * docs/configuration.md. */
 void config_print_template(FILE *f);
+void config_print_man(FILE *f);
+void config_print_markdown(FILE *f);
