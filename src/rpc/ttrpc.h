@@ -39,22 +39,23 @@ enum rpc_code {
 	RPC_UNAVAILABLE = 14,
 };
 
-/* One table maps errno <-> code both ways: ENOENT/ESRCH NOT_FOUND, EEXIST ALREADY_EXISTS, EINVAL, EOPNOTSUPP UNIMPLEMENTED, EBUSY
- * FAILED_PRECONDITION, ETIMEDOUT, EPERM/EACCES, ENOBUFS/E2BIG, ECONNRESET/ECONNREFUSED/EPIPE UNAVAILABLE, others UNKNOWN (-> EIO). */
+/* One table maps errno <-> code both ways: ENOENT/ESRCH NOT_FOUND, EEXIST ALREADY_EXISTS, EINVAL, EOPNOTSUPP/ENOSYS
+ * UNIMPLEMENTED, EBUSY FAILED_PRECONDITION, ETIMEDOUT, ECANCELED, EPERM/EACCES, ENOBUFS/E2BIG/EMSGSIZE, EPROTO INTERNAL,
+ * ECONNRESET/ECONNREFUSED/EPIPE UNAVAILABLE, others UNKNOWN (-> EIO). @err of either sign; errnos come back positive. */
 enum rpc_code rpc_code_of_errno(int err);
 int rpc_errno_of_code(enum rpc_code code);
 
 /* --- server --- */
 
 /*
- * A handler answers exactly once, now or later, with rpc_call_reply or rpc_call_fail. @req is valid until then. @data as given to
- * rpc_server_add.
+ * A handler answers exactly once, now or later, with rpc_call_reply or rpc_call_fail, which free the call. @req is valid until
+ * then. @data as given to rpc_server_add. It may free the server.
  */
 typedef void rpc_handler_fn(struct rpc_call *call, const ProtobufCMessage *req, void *data);
 
 struct rpc_service {
 	const ProtobufCServiceDescriptor *desc;
-	rpc_handler_fn *const *handlers; /* by the descriptor's method index; NULL entries answer Unimplemented */
+	rpc_handler_fn *const *handlers; /* one for each method, in the descriptor's order; NULL entries answer Unimplemented */
 };
 
 /* May a peer with this method be served? For policy; -errno and a reason refuse. NULL hook: all. */
@@ -64,33 +65,36 @@ typedef int rpc_filter_fn(void *data, const char *service, const char *method, c
 struct rpc_server *rpc_server_new(struct loop *l);
 void rpc_server_free(struct rpc_server *s); /* closes all connections; pending calls become dead and may still be answered */
 DEFINE_AUTOPTR(rpc_server, rpc_server_free);
+/* @svc is kept by reference. */
 void rpc_server_add(struct rpc_server *s, const struct rpc_service *svc, void *data);
 void rpc_server_set_filter(struct rpc_server *s, rpc_filter_fn *fn, void *data);
 /* Accepts from @listen_fd (owned from now on), at most LIMIT_TTRPC_CLIENTS at once. @accept_check may refuse a peer by -errno (vsock CID, peer
  * credentials); NULL: all. */
 int rpc_server_listen(struct rpc_server *s, int listen_fd, int (*accept_check)(int fd, void *data), void *data);
-/* Serves one connected socket (owned from now on). */
+/* Serves one connected socket (owned from now on). Does not count against LIMIT_TTRPC_CLIENTS. */
 int rpc_server_serve(struct rpc_server *s, int fd);
-/* Called whenever the last connection has gone; NULL to unset. */
+/* Called from the loop whenever the last connection has gone; NULL to unset. It may free the server. */
 void rpc_server_on_idle(struct rpc_server *s, void (*fn)(void *data), void *data);
 unsigned rpc_server_clients(const struct rpc_server *s);
 
 void rpc_call_reply(struct rpc_call *c, const ProtobufCMessage *resp);
 void rpc_call_fail(struct rpc_call *c, const struct error *e);
 void rpc_call_failf(struct rpc_call *c, int err, const char *fmt, ...) __attribute__((format(printf, 3, 4)));
-/* Answers with an empty google.protobuf.Empty-like message. */
+/* Answers with a message without fields set, as google.protobuf.Empty. */
 void rpc_call_reply_empty(struct rpc_call *c);
-/* "namespace" of containerd-namespace-ttrpc, or NULL. */
+/* The first value of @key (as "containerd-namespace-ttrpc"; case does not matter), or NULL. */
 const char *rpc_call_metadata(const struct rpc_call *c, const char *key);
-/* Called if the caller goes away or its timeout passes before the answer; the call must still be answered (into the void). */
+/* Called once, if the caller goes away or its timeout passes before the answer; the call must still be answered (into the
+ * void), best at once: until then it takes memory. Handlers that wait for long need this. @fn must not free the server. */
 void rpc_call_on_cancel(struct rpc_call *c, void (*fn)(void *data), void *data);
 const char *rpc_call_method(const struct rpc_call *c);
 
 /* --- client --- */
 
-/* Owns @fd. @l NULL: only rpc_client_call_sync works. */
+/* Owns @fd. @l NULL: only rpc_client_call_sync may be used. Never NULL: with a bad @fd all calls fail. */
 struct rpc_client *rpc_client_new(struct loop *l, int fd);
-void rpc_client_free(struct rpc_client *c); /* pending calls fail with -ECANCELED before this returns */
+/* Pending calls fail with -ECANCELED before this returns; their callbacks must not make new ones. */
+void rpc_client_free(struct rpc_client *c);
 DEFINE_AUTOPTR(rpc_client, rpc_client_free);
 /* Sent as containerd-namespace-ttrpc with every call. Copied. */
 void rpc_client_set_namespace(struct rpc_client *c, const char *ns);
@@ -105,7 +109,7 @@ typedef void rpc_reply_fn(void *data, const struct error *e, const ProtobufCMess
 void rpc_client_call(struct rpc_client *c, const ProtobufCServiceDescriptor *desc, unsigned method,
 		     const ProtobufCMessage *req, int64_t timeout_ms, rpc_reply_fn *fn, void *data);
 
-/* Blocks. *ret (may be NULL) is freed by the caller with protobuf_c_message_free_unpacked(m, NULL). */
+/* Blocks; callbacks of other calls wait until the loop runs again. *ret (may be NULL) is freed by the caller with protobuf_c_message_free_unpacked(m, NULL). */
 int rpc_client_call_sync(struct rpc_client *c, const ProtobufCServiceDescriptor *desc, unsigned method,
 			 const ProtobufCMessage *req, int64_t timeout_ms, ProtobufCMessage **ret, struct error *e);
 
