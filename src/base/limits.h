@@ -69,4 +69,17 @@
 #define LIMIT_CGROUP_DEPTH 64
 #define LIMIT_CTR_MOUNTS 4096 /* mounts, devices, masked and read-only paths: each of a container */
 #define LIMIT_DEVICE_RULES 512 /* rules of one device program */
+#define LIMIT_SECCOMP_ARGS 64 /* conditions of one rule */
 #define LIMIT_MODULES_DEP MIB(8)
+
+/* hypervisors: what a guest or a VMM may make the owner of a sandbox hold */
+#define LIMIT_HV_LOG MIB(1) /* console.log and vmm.log, each; as much again in the previous one (.1) */
+#define LIMIT_HV_LOG_DEBUG MIB(64)
+#define LIMIT_HV_LOG_BURST KIB(256) /* bytes of one log taken within LIMIT_HV_LOG_WINDOW_MS, then the writer waits or loses them */
+#define LIMIT_HV_LOG_WINDOW_MS 100
+#define LIMIT_HV_LOG_LINE 512 /* bytes of a line that are looked at */
+#define LIMIT_HV_DEVICES 32
+#define LIMIT_HV_QMP_CALLS 64 /* commands without an answer */
+#define LIMIT_HV_QMP_OUTPUT KIB(256)
+#define LIMIT_HV_CMDLINE 2048 /* of the kernel: COMMAND_LINE_SIZE of x86, with the NUL */
+#define LIMIT_HV_VCPUS 255
