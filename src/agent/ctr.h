@@ -15,7 +15,7 @@
  * no_new_privs, capabilities, seccomp, exec. It needs Linux 5.12 (mount_setattr).
  *
  * What boot must have done:
- *  - mount_leave_rootfs() (sys/mount.h) as its very first step, before any other mount: the initramfs is the root of
+ *  - mount_leave_rootfs() (sys/mounts.h) as its very first step, before any other mount: the initramfs is the root of
  *    the mount tree, and pivot_root(2) refuses to move that one (EINVAL). The function puts a bind mount of it on top
  *    of itself and enters that; all files stay where they are. It also makes the mount that the agent was executed
  *    from read-only, so that a container that gets hold of /proc/PID/exe of the agent's children cannot write to it;

@@ -14,6 +14,11 @@
 /* files */
 #define LIMIT_CONFIG_JSON MIB(8) /* config.json and process.json */
 #define LIMIT_CONFIG_TOML MIB(1)
+#define LIMIT_CONFIG_FILES 256 /* configuration.toml and its drop-ins */
+#define LIMIT_CONFIG_WARNINGS 100
+#define LIMIT_CONFIG_ENV MIB(16) /* JSON of a configuration: escapes may make text six times as long */
+#define LIMIT_CONFIG_STRING 4096 /* bytes of a value */
+#define LIMIT_CONFIG_REGEX 256 /* bytes of an element of enable_annotations */
 #define LIMIT_STATE_FILE MIB(16)
 #define LIMIT_PROC_FILE MIB(4)
 

@@ -26,8 +26,8 @@ int cgroup_host_pids(const char *cgroup, pid_t **ret, size_t *ret_n);
 int cgroup_host_freeze(const char *cgroup, bool on, struct error *e);
 /* SIGKILL to all in it. */
 int cgroup_host_kill(const char *cgroup);
-/* Removes it, what is nested in it, and parents below "/" that we would have made only if they are empty and named by
- * the same path. 0 if there is none; -EBUSY while processes live in it. */
+/* Removes it and what is nested in it; parents stay, they may be others'. 0 if there is none; -EBUSY while processes
+ * live in it. */
 int cgroup_host_remove(const char *cgroup);
 bool cgroup_host_exists(const char *cgroup);
 /* The group's directory in the hierarchy of @controller ("memory", "pids", ...; "" for version 2). NULL if there is none.

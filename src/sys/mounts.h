@@ -1,10 +1,11 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * mount - mounts by descriptor: options by table, detached mounts, attaching, the root.
+ * mounts - mounts by descriptor: options by table, detached mounts, attaching, the root.
  *
  * A mount is made detached (mount_new, mount_clone), given its attributes, and then put on a target that was opened
  * before: no path is looked up twice, so nobody can swap one in between. Built on the mount API of Linux 5.12
- * (fsopen, open_tree, move_mount, mount_setattr); older kernels get ENOSYS.
+ * (fsopen, open_tree, move_mount, mount_setattr); older kernels get ENOSYS. (The plural: <sys/mount.h> is the C
+ * library's.)
  */
 #pragma once
 
