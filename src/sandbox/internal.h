@@ -1,0 +1,172 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* internal - what the files of src/sandbox share and nobody else sees. */
+#pragma once
+
+#include "base/list.h"
+#include "hv/hv.h"
+#include "rpc/hvsock.h"
+#include "rpc/ttrpc.h"
+#include "sandbox/op.h"
+#include "sandbox/sandbox.h"
+#include "store/store.h"
+
+/* Paths in the guest, as Kata's agent has them. */
+#define GUEST_SHARE_TAG "kataShared"
+#define GUEST_SHARE_DIR "/run/kata-containers/shared/containers"
+#define GUEST_SHM_DIR "/run/kata-containers/sandbox/shm"
+
+#define AGENT_PORT 1024
+#define AGENT_LOG_PORT 1025
+#define AGENT_STREAM_PORT 1027
+#define GUEST_CID 3
+
+enum sandbox_state { SANDBOX_NEW, SANDBOX_BOOTING, SANDBOX_READY, SANDBOX_STOPPING, SANDBOX_DEAD };
+
+enum { STREAM_IN, STREAM_OUT, STREAM_ERR, STREAM_COUNT };
+
+/* A device process beside the VMM. */
+struct daemon {
+	const char *name; /* "devd-vsock", "virtiofsd" */
+	struct sandbox *sandbox;
+	pid_t pid;
+	struct loop_source *child;
+};
+
+struct sandbox {
+	char *id, *dir, *ns, *bundle;
+	struct config *config;
+	struct loop *loop;
+	sandbox_event_fn *event;
+	void *event_data;
+
+	enum sandbox_state state;
+	struct error death; /* why it is DEAD, for those who ask later */
+	struct op boot;
+	struct list boot_waiters; /* of struct container: created while booting */
+	struct list containers, attached;
+
+	struct hv *hv;
+	struct hv_probe probe;
+	struct daemon vsock_daemon, fs_daemon;
+	int vsock_fd, fs_fd; /* our ends of the vhost-user sockets, until the driver has them */
+	int dirfd, cgroup_fd;
+	char *cgroup; /* the host cgroup's path for sys/cgroup, NULL: none made */
+	uid_t jail_uid;
+	unsigned vcpus;
+	uint64_t mem_mib;
+	char *sock; /* <dir>/vsock */
+
+	struct rpc_client *agent;
+	struct list requests; /* of struct guest_request, in flight */
+	struct hvsock_dial *agent_dial, *log_dial;
+	struct loop_source *log_source;
+	int log_stream, log_file;
+	uint64_t log_size;
+
+	struct loop_source *death_timer; /* defers the end of the machine out of callbacks */
+	bool share_mounted;
+};
+
+struct process {
+	struct list link; /* in container.execs */
+	struct container *container;
+	char *exec_id; /* "" for the container's own */
+	enum process_state state;
+	bool terminal, in_guest; /* in_guest: the agent knows it */
+	char *in, *out, *err;
+	oci_process *spec; /* of an exec */
+	pid_t pid;
+	int proxy; /* SOCK_SEQPACKET to the init proxy, -1 */
+	struct loop_source *proxy_source;
+	struct hvsock_dial *dial[STREAM_COUNT];
+	int stream[STREAM_COUNT];
+	uint32_t port[STREAM_COUNT];
+	struct op op; /* start of an exec */
+	sandbox_done_fn *done;
+	void *done_data;
+	uint32_t exit_status;
+	struct timespec exited_at;
+	struct list waiters;
+	struct loop_source *kill_timer;
+};
+
+struct container {
+	struct list link; /* in sandbox.containers */
+	struct list boot_link; /* in sandbox.boot_waiters */
+	struct sandbox *sandbox;
+	char *id, *bundle;
+	oci_spec *spec; /* as given, for hooks */
+	oci_spec *guest_spec; /* rewritten for the guest */
+	struct process init;
+	struct list execs;
+	struct op op; /* create or delete */
+	sandbox_done_fn *done;
+	void *done_data;
+	struct sandbox_mount *rootfs; /* copied; freed after create */
+	size_t nrootfs;
+	struct strv mounts; /* mount points made on the host, in order */
+	bool deleting;
+};
+
+/* sandbox.c */
+void sandbox_boot(struct sandbox *s); /* idempotent; containers in boot_waiters are continued */
+void sandbox_die(struct sandbox *s, int code, const char *fmt, ...) __attribute__((format(printf, 3, 4)));
+void sandbox_stop(struct sandbox *s);
+void sandbox_save_state(struct sandbox *s);
+void sandbox_notify(struct process *p, enum sandbox_event ev);
+
+/* guest.c: requests to the agent */
+/* Continues s->boot. */
+int guest_connect(struct sandbox *s, struct error *e);
+/* @method by name of grpc.AgentService. Where the machine is dead the callback gets the reason of its death. */
+void guest_call(struct sandbox *s, const char *method, const ProtobufCMessage *req, int64_t timeout_ms, rpc_reply_fn *fn,
+		void *data);
+/* Calls back no more for requests made with @data, which goes away. */
+void guest_forget(struct sandbox *s, const void *data);
+int guest_create_sandbox(struct sandbox *s, rpc_reply_fn *fn, void *data);
+void guest_connect_log(struct sandbox *s);
+void guest_disconnect(struct sandbox *s);
+
+/* share.c */
+int share_init(struct sandbox *s, struct error *e);
+void share_done(struct sandbox *s);
+/* Makes the container's rootfs and bind mounts visible in the share and rewrites c->guest_spec to match. */
+int share_container(struct container *c, struct error *e);
+void share_container_undo(struct container *c);
+
+/* daemon.c */
+int daemon_start_vsock(struct sandbox *s, struct error *e);
+int daemon_start_fs(struct sandbox *s, struct error *e);
+void daemon_stop(struct daemon *d);
+
+/* spec.c */
+int guest_spec_make(struct container *c, struct error *e);
+int guest_network_check(struct container *c, struct error *e);
+/* Replaces type and source of a mount of the guest's spec. */
+void guest_spec_set_mount(Grpc__Mount *m, const char *type, const char *source);
+
+/* size.c */
+int sandbox_size(struct sandbox *s, const oci_spec *spec, struct error *e);
+
+/* hooks.c: runs the hooks of a kind in a child; @done later. -ENOENT: there are none. */
+int hooks_start(struct container *c, enum oci_hook_kind kind, const char *status, op_done_fn *done, void *data,
+		struct error *e);
+
+/* process.c */
+void process_init(struct process *p, struct container *c, const char *exec_id);
+void process_done(struct process *p);
+int process_may_delete(const struct process *p, struct error *e); /* -EBUSY while it lives */
+int process_claim_stdio(struct process *p, const char *in, const char *out, const char *err, bool terminal,
+			struct error *e);
+/* Dials the streams; @op is continued when all are there. */
+int process_dial_streams(struct process *p, struct op *op, struct error *e);
+void process_close_streams(struct process *p);
+void process_hand_over(struct process *p); /* streams to their holder */
+void process_fail(struct process *p, const struct error *e); /* start failed: tells the holder of the stdio */
+void process_watch(struct process *p); /* WaitProcess */
+void process_exited(struct process *p, uint32_t status, const char *reason);
+void attached_drop_all(struct sandbox *s);
+
+/* container.c */
+void container_free(struct container *c);
+void container_continue(struct container *c, const struct error *e); /* the machine is ready, or will not be */

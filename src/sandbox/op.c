@@ -1,0 +1,100 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* op - see op.h. The engine runs from a deferred source, so that a step's callback never re-enters its caller. */
+#include "sandbox/op.h"
+
+#include "base/log.h"
+#include "base/loop.h"
+
+#include <errno.h>
+
+static void op_run(struct loop_source *s, void *data);
+
+static void op_defer(struct op *o)
+{
+	if (!o->deferred)
+		o->deferred = loop_add_defer(o->loop, op_run, o);
+}
+
+static void op_undo(struct op *o)
+{
+	while (o->at > 0) {
+		const struct op_step *step = &o->steps[--o->at];
+
+		if (step->undo) {
+			log_debug("%s: undo %s", o->name, step->name);
+			step->undo(o->data);
+		}
+	}
+}
+
+static void op_end(struct op *o, const struct error *e)
+{
+	op_done_fn *done = o->done;
+
+	if (e)
+		op_undo(o);
+	o->active = false;
+	done(o->data, e);
+}
+
+static void op_run(struct loop_source *s, void *data)
+{
+	struct op *o = data;
+	struct error e = o->result;
+
+	o->deferred = NULL;
+	error_clear(&o->result);
+	if (e.code) {
+		op_end(o, &e);
+		return;
+	}
+	while (o->at < o->n) {
+		const struct op_step *step = &o->steps[o->at];
+		int64_t t0 = loop_now_ms();
+		int r;
+
+		o->running = true;
+		r = step->run(o->data, &e);
+		o->running = false;
+		if (r == -EINPROGRESS)
+			return;
+		log_debug("%s: %s: %lld ms", o->name, step->name, (long long)(loop_now_ms() - t0));
+		if (r < 0) {
+			if (!e.code)
+				error_set(&e, r, "%s", step->name);
+			op_end(o, &e);
+			return;
+		}
+		o->at++;
+	}
+	op_end(o, NULL);
+}
+
+void op_start(struct op *o, struct loop *l, const char *name, const struct op_step *steps, size_t n, op_done_fn *done,
+	      void *data)
+{
+	*o = (struct op){
+		.name = name, .loop = l, .steps = steps, .n = n, .active = true, .data = data, .done = done,
+	};
+	op_defer(o);
+}
+
+void op_continue(struct op *o, const struct error *e)
+{
+	if (!o->active || o->deferred)
+		return;
+	if (e)
+		o->result = *e;
+	else
+		o->at++;
+	op_defer(o);
+}
+
+void op_abandon(struct op *o)
+{
+	if (!o->active)
+		return;
+	o->deferred = loop_source_free(o->deferred);
+	op_undo(o);
+	o->active = false;
+}

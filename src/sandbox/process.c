@@ -1,0 +1,839 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * process - a process in the guest: the container's own or an exec.
+ *
+ * States:  CREATING -> CREATED -> RUNNING <-> PAUSED -> STOPPED. What is allowed when is one table (process_allowed).
+ *
+ * Stdio: an init proxy on the host holds the streams. It was attached beforehand (rpc/handover.h); create or exec claims it, dials one
+ * vsock stream each for stdin, stdout and stderr, names them to the agent by the host's port, and passes the descriptors to the proxy:
+ * data never goes through this process. The proxy's end kills the process; the process's end is told to the proxy.
+ */
+#include "sandbox/internal.h"
+
+#include "base/fd.h"
+#include "base/log.h"
+#include "base/loop.h"
+#include "base/path.h"
+#include "rpc/handover.h"
+
+#include <errno.h>
+#include <signal.h>
+#include <sys/epoll.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+/* --- what is allowed in which state --- */
+
+enum process_action { ACT_START, ACT_KILL, ACT_RESIZE, ACT_CLOSE_STDIN, ACT_EXEC, ACT_DELETE_EXEC, ACT_PAUSE, ACT_RESUME, ACT_UPDATE, ACT_STATS, ACT_DELETE };
+
+#define IN(state) (1u << PROCESS_##state)
+#define LIVE (IN(CREATED) | IN(RUNNING) | IN(PAUSED))
+
+static const struct {
+	unsigned states;
+	int err;
+	const char *text;
+} process_rules[] = {
+	[ACT_START] = { IN(CREATED), EBUSY, "cannot start a container that is not created (it is %s)" },
+	[ACT_KILL] = { LIVE, ESRCH, "container not running (it is %s)" },
+	[ACT_RESIZE] = { LIVE, ESRCH, "process not running (it is %s)" },
+	[ACT_CLOSE_STDIN] = { LIVE, ESRCH, "process not running (it is %s)" },
+	[ACT_EXEC] = { IN(RUNNING) | IN(CREATED), EBUSY, "cannot exec in a container that is %s" },
+	[ACT_DELETE_EXEC] = { IN(CREATED) | IN(STOPPED), EBUSY, "cannot delete a process that is %s" },
+	[ACT_PAUSE] = { IN(RUNNING), EBUSY, "cannot pause a container that is %s" },
+	[ACT_RESUME] = { IN(PAUSED), EBUSY, "cannot resume a container that is %s" },
+	[ACT_UPDATE] = { LIVE, EBUSY, "cannot update a container that is %s" },
+	[ACT_STATS] = { LIVE, EBUSY, "no statistics of a container that is %s" },
+	[ACT_DELETE] = { IN(CREATED) | IN(STOPPED), EBUSY,
+			 "cannot delete a container that is %s: stop it first, or delete it by force" },
+};
+
+static const char *const state_names[] = {
+	[PROCESS_CREATING] = "creating", [PROCESS_CREATED] = "created", [PROCESS_RUNNING] = "running",
+	[PROCESS_PAUSED] = "paused",	 [PROCESS_STOPPED] = "stopped",
+};
+
+static int process_allowed(const struct process *p, enum process_action a, struct error *e)
+{
+	if (process_rules[a].states & (1u << p->state))
+		return 0;
+#pragma GCC diagnostic push
+#pragma GCC diagnostic ignored "-Wformat-nonliteral"
+	return error_plain(e, process_rules[a].err, process_rules[a].text, state_names[p->state]);
+#pragma GCC diagnostic pop
+}
+
+int process_may_delete(const struct process *p, struct error *e)
+{
+	return process_allowed(p, ACT_DELETE, e);
+}
+
+/* --- life --- */
+
+void process_init(struct process *p, struct container *c, const char *exec_id)
+{
+	*p = (struct process){ .container = c, .exec_id = xstrdup(exec_id), .proxy = -1 };
+	list_init(&p->link);
+	list_init(&p->waiters);
+	for (int i = 0; i < STREAM_COUNT; i++)
+		p->stream[i] = -1;
+}
+
+static void proxy_drop(struct process *p)
+{
+	p->proxy_source = loop_source_free(p->proxy_source);
+	p->proxy = fd_close(p->proxy);
+}
+
+static void waiters_fire(struct process *p);
+
+void process_done(struct process *p)
+{
+	op_abandon(&p->op);
+	guest_forget(p->container->sandbox, p);
+	process_close_streams(p);
+	proxy_drop(p);
+	p->kill_timer = loop_source_free(p->kill_timer);
+	list_del(&p->link);
+	if (p->state != PROCESS_STOPPED) {
+		/* Nobody may wait for ever for something that no longer exists. */
+		p->state = PROCESS_STOPPED;
+		p->exit_status = 128 + SIGKILL;
+		clock_gettime(CLOCK_REALTIME, &p->exited_at);
+	}
+	waiters_fire(p);
+	if (p->spec)
+		protobuf_c_message_free_unpacked(&p->spec->base, NULL);
+	free(p->in);
+	free(p->out);
+	free(p->err);
+	free(p->exec_id);
+}
+
+/* --- waiting --- */
+
+struct process_waiter {
+	struct list link;
+	struct loop_source *deferred;
+	uint32_t exit_status;
+	struct timespec exited_at;
+	process_wait_fn *fn;
+	void *data;
+};
+
+static void waiter_call(struct loop_source *s, void *data)
+{
+	struct process_waiter *w = data;
+
+	w->fn(w->data, w->exit_status, &w->exited_at);
+	free(w);
+}
+
+static void waiter_defer(struct process_waiter *w, const struct process *p)
+{
+	list_del(&w->link);
+	w->exit_status = p->exit_status;
+	w->exited_at = p->exited_at;
+	w->deferred = loop_add_defer(p->container->sandbox->loop, waiter_call, w);
+}
+
+static void waiters_fire(struct process *p)
+{
+	while (!list_empty(&p->waiters))
+		waiter_defer(list_entry(p->waiters.next, struct process_waiter, link), p);
+}
+
+struct process_waiter *process_wait(struct process *p, process_wait_fn *fn, void *data)
+{
+	struct process_waiter *w = xnew(struct process_waiter);
+
+	w->fn = fn;
+	w->data = data;
+	list_init(&w->link);
+	list_add(&p->waiters, &w->link);
+	if (p->state == PROCESS_STOPPED)
+		waiter_defer(w, p);
+	return w;
+}
+
+void process_wait_cancel(struct process_waiter *w)
+{
+	if (!w)
+		return;
+	list_del(&w->link);
+	loop_source_free(w->deferred);
+	free(w);
+}
+
+/* --- proxies that wait to be claimed --- */
+
+struct attached {
+	struct list link;
+	char *id, *exec_id;
+	pid_t pid;
+	int fd;
+	struct loop_source *source;
+};
+
+static void attached_free(struct attached *a)
+{
+	list_del(&a->link);
+	loop_source_free(a->source);
+	fd_close(a->fd);
+	free(a->id);
+	free(a->exec_id);
+	free(a);
+}
+
+/* Before its process exists, a proxy has nothing to say but its end. */
+static void attached_ready(struct loop_source *s, int fd, uint32_t events, void *data)
+{
+	attached_free(data);
+}
+
+static struct attached *attached_find(struct sandbox *s, const char *id, const char *exec_id)
+{
+	struct attached *a;
+
+	list_for_each(a, &s->attached, link)
+		if (str_eq(a->id, id) && str_eq(a->exec_id, exec_id))
+			return a;
+	return NULL;
+}
+
+int sandbox_attach_proxy(struct sandbox *s, const char *id, const char *exec_id, pid_t pid, int fd, struct error *e)
+{
+	struct attached *a;
+
+	if (attached_find(s, id, exec_id)) {
+		fd_close(fd);
+		return error_plain(e, EEXIST, "another proxy waits for %s %s", id, exec_id);
+	}
+	fd_set_nonblock(fd, true);
+	a = xnew(struct attached);
+	a->id = xstrdup(id);
+	a->exec_id = xstrdup(exec_id);
+	a->pid = pid;
+	a->fd = fd;
+	/* No EPOLLIN: signals that come before the process exists stay queued for it. */
+	a->source = loop_add_io(s->loop, fd, EPOLLRDHUP, attached_ready, a);
+	list_init(&a->link);
+	list_add(&s->attached, &a->link);
+	return 0;
+}
+
+void attached_drop_all(struct sandbox *s)
+{
+	while (!list_empty(&s->attached))
+		attached_free(list_entry(s->attached.next, struct attached, link));
+}
+
+/* --- stdio --- */
+
+static void proxy_ready(struct loop_source *s, int fd, uint32_t events, void *data);
+
+int process_claim_stdio(struct process *p, const char *in, const char *out, const char *err, bool terminal,
+			struct error *e)
+{
+	struct sandbox *s = p->container->sandbox;
+	struct attached *a;
+
+	p->in = xstrdup(in ? in : "");
+	p->out = xstrdup(out ? out : "");
+	p->err = xstrdup(err ? err : "");
+	p->terminal = terminal;
+	if (!str_eq(p->out, HANDOVER_STDIO))
+		return error_plain(e, EOPNOTSUPP, "stdio \"%.100s\" is not supported: only init proxies of the caisson command "
+				   "are", p->out);
+	a = attached_find(s, p->container->id, p->exec_id);
+	if (!a)
+		return error_plain(e, ESRCH, "no init proxy is attached for %s %s", p->container->id, p->exec_id);
+	p->pid = a->pid;
+	p->proxy = take_fd(a->fd);
+	a->source = loop_source_free(a->source);
+	attached_free(a);
+	p->proxy_source = loop_add_io(s->loop, p->proxy, EPOLLIN | EPOLLRDHUP, proxy_ready, p);
+	return 0;
+}
+
+static bool stream_wanted(const struct process *p, int which)
+{
+	return which != STREAM_ERR || !p->terminal;
+}
+
+static void stream_dialled(struct process *p, int which, const struct error *e, int fd, uint32_t port)
+{
+	struct op *op = str_empty(p->exec_id) ? &p->container->op : &p->op;
+
+	p->dial[which] = NULL;
+	if (e) {
+		struct error copy = *e;
+
+		error_prefix(&copy, "connect the streams of the process");
+		process_close_streams(p);
+		op_continue(op, &copy);
+		return;
+	}
+	p->stream[which] = fd;
+	p->port[which] = port;
+	for (int i = 0; i < STREAM_COUNT; i++)
+		if (stream_wanted(p, i) && p->stream[i] < 0)
+			return;
+	op_continue(op, NULL);
+}
+
+#define DEFINE_STREAM_DIALLED(name, which)                                                          \
+	static void name(void *data, const struct error *e, int fd, uint32_t port)                  \
+	{                                                                                           \
+		stream_dialled(data, which, e, fd, port);                                           \
+	}
+DEFINE_STREAM_DIALLED(stdin_dialled, STREAM_IN)
+DEFINE_STREAM_DIALLED(stdout_dialled, STREAM_OUT)
+DEFINE_STREAM_DIALLED(stderr_dialled, STREAM_ERR)
+
+static hvsock_dial_fn *const dialled[STREAM_COUNT] = { stdin_dialled, stdout_dialled, stderr_dialled };
+
+int process_dial_streams(struct process *p, struct op *op, struct error *e)
+{
+	struct sandbox *s = p->container->sandbox;
+
+	for (int i = 0; i < STREAM_COUNT; i++) {
+		if (!stream_wanted(p, i))
+			continue;
+		p->dial[i] = hvsock_dial(s->loop, s->sock, AGENT_STREAM_PORT, SANDBOX_REQUEST_MS, dialled[i], p);
+		if (!p->dial[i]) {
+			process_close_streams(p);
+			return error_set(e, errno, "connect to %s", s->sock);
+		}
+	}
+	return -EINPROGRESS;
+}
+
+void process_close_streams(struct process *p)
+{
+	for (int i = 0; i < STREAM_COUNT; i++) {
+		hvsock_dial_free(p->dial[i]);
+		p->dial[i] = NULL;
+		p->stream[i] = fd_close(p->stream[i]);
+	}
+}
+
+static void proxy_tell(struct process *p, enum handover_type type, uint32_t value, const char *text, const int *fds,
+		       size_t nfds)
+{
+	struct handover_msg m = { .type = type, .value = value };
+	int r;
+
+	if (p->proxy < 0)
+		return;
+	snprintf(m.text, sizeof(m.text), "%s", text ? text : "");
+	r = handover_send(p->proxy, &m, fds, nfds);
+	if (r < 0)
+		log_debug("proxy of %s %s: %s", p->container->id, p->exec_id, strerror(-r));
+}
+
+void process_hand_over(struct process *p)
+{
+	int fds[STREAM_COUNT];
+	uint32_t bits = 0;
+	size_t n = 0;
+
+	for (int i = 0; i < STREAM_COUNT; i++) {
+		if (p->stream[i] < 0)
+			continue;
+		bits |= 1u << i;
+		fds[n++] = p->stream[i];
+	}
+	proxy_tell(p, HANDOVER_STREAMS, bits, NULL, fds, n);
+	process_close_streams(p);
+}
+
+void process_fail(struct process *p, const struct error *e)
+{
+	proxy_tell(p, HANDOVER_ERROR, 0, error_text(e), NULL, 0);
+	proxy_drop(p);
+}
+
+/* --- what the proxy says --- */
+
+static void forwarded(void *data, const struct error *e)
+{
+	if (e)
+		log_debug("forward from a proxy: %s", error_text(e));
+}
+
+static void proxy_said(struct process *p, const struct handover_msg *m)
+{
+	struct error e = ERROR_INIT;
+	int r;
+
+	switch (m->type) {
+	case HANDOVER_SIGNAL:
+		r = process_kill(p, m->value, false, forwarded, p, &e);
+		break;
+	case HANDOVER_WINSIZE:
+		r = process_resize(p, m->value >> 16, m->value & 0xffff, forwarded, p, &e);
+		break;
+	default:
+		r = error_plain(&e, EPROTO, "unknown message %u", m->type);
+	}
+	if (r < 0)
+		log_debug("proxy of %s %s: %s", p->container->id, p->exec_id, error_text(&e));
+}
+
+/* The proxy stands for the process: its end is the process's. */
+static void proxy_gone(struct process *p)
+{
+	struct error e = ERROR_INIT;
+
+	proxy_drop(p);
+	if (p->state == PROCESS_STOPPED) {
+		if (!str_empty(p->exec_id))
+			process_delete_exec(p, NULL);
+		return;
+	}
+	log_info("init proxy %d of %s %s has gone: killing the process", (int)p->pid, p->container->id, p->exec_id);
+	if (process_kill(p, SIGKILL, false, forwarded, p, &e) < 0)
+		log_debug("%s", error_text(&e));
+}
+
+static void proxy_ready(struct loop_source *s, int fd, uint32_t events, void *data)
+{
+	struct process *p = data;
+	struct handover_msg m;
+	size_t nfds = 0;
+	int r = handover_recv(fd, &m, NULL, &nfds);
+
+	if (r == -EAGAIN && !(events & (EPOLLHUP | EPOLLRDHUP | EPOLLERR)))
+		return;
+	if (r > 0 && p->state != PROCESS_CREATING)
+		proxy_said(p, &m);
+	else if (r <= 0)
+		proxy_gone(p);
+}
+
+/* --- the process's end --- */
+
+void process_exited(struct process *p, uint32_t status, const char *reason)
+{
+	if (p->state == PROCESS_STOPPED)
+		return;
+	p->state = PROCESS_STOPPED;
+	p->exit_status = status;
+	clock_gettime(CLOCK_REALTIME, &p->exited_at);
+	p->kill_timer = loop_source_free(p->kill_timer);
+	log_info("%s %s: exit status %u%s%s", p->container->id, p->exec_id, status, reason ? ": " : "",
+		 reason ? reason : "");
+	proxy_tell(p, HANDOVER_EXIT, status, reason, NULL, 0);
+	sandbox_notify(p, SANDBOX_EVENT_EXITED);
+	waiters_fire(p);
+	/* The proxy hangs up when it has drained the streams; an exec is then forgotten (proxy_gone). */
+}
+
+static void wait_replied(void *data, const struct error *e, const ProtobufCMessage *resp)
+{
+	struct process *p = data;
+
+	if (e)
+		process_exited(p, 128 + SIGKILL, error_text(e));
+	else
+		process_exited(p, (uint32_t)((const Grpc__WaitProcessResponse *)resp)->status & 0xff, NULL);
+}
+
+void process_watch(struct process *p)
+{
+	Grpc__WaitProcessRequest rq = GRPC__WAIT_PROCESS_REQUEST__INIT;
+
+	p->in_guest = true;
+	rq.container_id = p->container->id;
+	rq.exec_id = p->exec_id;
+	guest_call(p->container->sandbox, "WaitProcess", &rq.base, 0, wait_replied, p);
+}
+
+/* --- requests with one answer --- */
+
+struct request {
+	sandbox_done_fn *done;
+	void *data;
+};
+
+static void request_replied(void *data, const struct error *e, const ProtobufCMessage *resp)
+{
+	struct request *rq = data;
+
+	rq->done(rq->data, e);
+	free(rq);
+}
+
+static int request(struct process *p, const char *method, const ProtobufCMessage *m, sandbox_done_fn *done, void *data)
+{
+	struct request *rq = xnew(struct request);
+
+	rq->done = done;
+	rq->data = data;
+	guest_call(p->container->sandbox, method, m, SANDBOX_REQUEST_MS, request_replied, rq);
+	return 0;
+}
+
+/* SIGKILL must work on a guest that does not answer: the last container takes the machine with it. */
+#define KILL_GRACE_MS 2000
+
+static void kill_expired(struct loop_source *s, void *data)
+{
+	struct process *p = data;
+	struct sandbox *sb = p->container->sandbox;
+
+	p->kill_timer = loop_source_free(p->kill_timer);
+	if (p->state == PROCESS_STOPPED || sb->containers.next != sb->containers.prev)
+		return;
+	sandbox_die(sb, -ETIMEDOUT, "the guest did not kill the process within %d ms", KILL_GRACE_MS);
+}
+
+/* What is being created has no process yet; the machine of a first container can go at once. */
+static int kill_creation(struct process *p, sandbox_done_fn *done, void *data, struct error *e)
+{
+	struct sandbox *sb = p->container->sandbox;
+
+	if (sb->containers.next != sb->containers.prev)
+		return error_plain(e, EBUSY, "the container is being created");
+	sandbox_die(sb, -ECANCELED, "the container was killed while it was being created");
+	done(data, NULL);
+	return 0;
+}
+
+int process_kill(struct process *p, uint32_t sig, bool all, sandbox_done_fn *done, void *data, struct error *e)
+{
+	Grpc__SignalProcessRequest rq = GRPC__SIGNAL_PROCESS_REQUEST__INIT;
+	int r;
+
+	if (p->state == PROCESS_CREATING && sig == SIGKILL)
+		return kill_creation(p, done, data, e);
+	r = process_allowed(p, ACT_KILL, e);
+	if (r < 0)
+		return r;
+	if (sig > 64)
+		return error_plain(e, EINVAL, "invalid signal %u", sig);
+	rq.container_id = p->container->id;
+	rq.exec_id = p->exec_id;
+	rq.signal = sig;
+	rq.all = all;
+	if (sig == SIGKILL && str_empty(p->exec_id) && !p->kill_timer)
+		p->kill_timer = loop_add_timer(p->container->sandbox->loop, KILL_GRACE_MS, kill_expired, p);
+	return request(p, "SignalProcess", &rq.base, done, data);
+}
+
+int process_resize(struct process *p, uint32_t rows, uint32_t columns, sandbox_done_fn *done, void *data,
+		   struct error *e)
+{
+	Grpc__TtyWinResizeRequest rq = GRPC__TTY_WIN_RESIZE_REQUEST__INIT;
+	int r = process_allowed(p, ACT_RESIZE, e);
+
+	if (r < 0)
+		return r;
+	if (!p->terminal)
+		return error_plain(e, EINVAL, "the process has no terminal");
+	rq.container_id = p->container->id;
+	rq.exec_id = p->exec_id;
+	rq.row = rows;
+	rq.column = columns;
+	return request(p, "TtyWinResize", &rq.base, done, data);
+}
+
+int process_close_stdin(struct process *p, sandbox_done_fn *done, void *data, struct error *e)
+{
+	Grpc__CloseStdinRequest rq = GRPC__CLOSE_STDIN_REQUEST__INIT;
+	int r = process_allowed(p, ACT_CLOSE_STDIN, e);
+
+	if (r < 0)
+		return r;
+	rq.container_id = p->container->id;
+	rq.exec_id = p->exec_id;
+	return request(p, "CloseStdin", &rq.base, done, data);
+}
+
+/* --- start --- */
+
+static void start_finished(struct process *p, const struct error *e)
+{
+	sandbox_done_fn *done = p->done;
+
+	p->done = NULL;
+	if (!e) {
+		/* A process may have ended before the answer to its start came. */
+		if (p->state == PROCESS_CREATED)
+			p->state = PROCESS_RUNNING;
+		sandbox_notify(p, SANDBOX_EVENT_STARTED);
+	}
+	if (done)
+		done(p->done_data, e);
+}
+
+static void poststart_ended(void *data, const struct error *e)
+{
+	struct process *p = data;
+
+	/* The runtime specification: a failure is logged, the container goes on. */
+	if (e)
+		log_warn("poststart hooks of %s: %s", p->container->id, error_text(e));
+	start_finished(p, NULL);
+}
+
+static void init_start_replied(void *data, const struct error *e, const ProtobufCMessage *resp)
+{
+	struct process *p = data;
+	struct error why = ERROR_INIT;
+
+	if (e || hooks_start(p->container, OCI_HOOK_POSTSTART, "running", poststart_ended, p, &why) != -EINPROGRESS)
+		start_finished(p, e);
+}
+
+static int start_init(struct process *p)
+{
+	Grpc__StartContainerRequest rq = GRPC__START_CONTAINER_REQUEST__INIT;
+
+	rq.container_id = p->container->id;
+	guest_call(p->container->sandbox, "StartContainer", &rq.base, SANDBOX_REQUEST_MS * 6, init_start_replied, p);
+	return 0;
+}
+
+static int exec_dial(void *data, struct error *e)
+{
+	struct process *p = data;
+
+	return process_dial_streams(p, &p->op, e);
+}
+
+static void exec_dial_undo(void *data)
+{
+	process_close_streams(data);
+}
+
+static void exec_replied(void *data, const struct error *e, const ProtobufCMessage *resp)
+{
+	struct process *p = data;
+
+	op_continue(&p->op, e);
+}
+
+static int exec_request(void *data, struct error *e)
+{
+	Grpc__ExecProcessRequest rq = GRPC__EXEC_PROCESS_REQUEST__INIT;
+	struct process *p = data;
+
+	rq.container_id = p->container->id;
+	rq.exec_id = p->exec_id;
+	rq.process = p->spec;
+	rq.stdin_port = p->port[STREAM_IN];
+	rq.stdout_port = p->port[STREAM_OUT];
+	rq.stderr_port = p->port[STREAM_ERR];
+	guest_call(p->container->sandbox, "ExecProcess", &rq.base, SANDBOX_REQUEST_MS * 6, exec_replied, p);
+	return -EINPROGRESS;
+}
+
+static int exec_running(void *data, struct error *e)
+{
+	struct process *p = data;
+
+	process_hand_over(p);
+	process_watch(p);
+	return 0;
+}
+
+static const struct op_step exec_steps[] = {
+	{ "connect the streams", exec_dial, exec_dial_undo },
+	{ "start the process in the guest", exec_request, NULL },
+	{ "hand the streams over", exec_running, NULL },
+};
+
+static void exec_finished(void *data, const struct error *e)
+{
+	struct process *p = data;
+
+	if (e) {
+		process_fail(p, e);
+		p->state = PROCESS_STOPPED;
+		p->exit_status = 255;
+		clock_gettime(CLOCK_REALTIME, &p->exited_at);
+		waiters_fire(p);
+	}
+	start_finished(p, e);
+	if (e)
+		process_delete_exec(p, NULL);
+}
+
+int process_start(struct process *p, sandbox_done_fn *done, void *data, struct error *e)
+{
+	int r = process_allowed(p, ACT_START, e);
+
+	if (r < 0)
+		return r;
+	if (p->done)
+		return error_plain(e, EBUSY, "the process is being started already");
+	p->done = done;
+	p->done_data = data;
+	if (str_empty(p->exec_id))
+		return start_init(p);
+	op_start(&p->op, p->container->sandbox->loop, "exec", exec_steps, ARRAY_SIZE(exec_steps), exec_finished, p);
+	return 0;
+}
+
+/* --- exec --- */
+
+int process_exec(struct container *c, const struct exec_params *q, struct error *e)
+{
+	struct process *p;
+	int r = process_allowed(&c->init, ACT_EXEC, e);
+
+	if (r == 0)
+		r = id_check(q->exec_id, "exec id", e);
+	if (r == 0)
+		r = oci_process_check(q->process, e);
+	if (r == 0 && container_process(c, q->exec_id))
+		r = error_plain(e, EEXIST, "exec id %s is in use", q->exec_id);
+	if (r < 0) {
+		protobuf_c_message_free_unpacked(&q->process->base, NULL);
+		return r;
+	}
+	p = xnew(struct process);
+	process_init(p, c, q->exec_id);
+	p->spec = q->process;
+	p->spec->terminal = q->terminal;
+	p->state = PROCESS_CREATED;
+	r = process_claim_stdio(p, q->in, q->out, q->err, q->terminal, e);
+	if (r < 0) {
+		process_done(p);
+		free(p);
+		return r;
+	}
+	list_add(&c->execs, &p->link);
+	sandbox_notify(p, SANDBOX_EVENT_EXEC_ADDED);
+	return 0;
+}
+
+struct process *container_process(struct container *c, const char *exec_id)
+{
+	struct process *p;
+
+	if (str_empty(exec_id))
+		return &c->init;
+	list_for_each(p, &c->execs, link)
+		if (str_eq(p->exec_id, exec_id))
+			return p;
+	return NULL;
+}
+
+int process_delete_exec(struct process *p, struct error *e)
+{
+	int r = process_allowed(p, ACT_DELETE_EXEC, e);
+
+	if (r == 0 && p->done)
+		r = error_plain(e, EBUSY, "the process is being started");
+	if (r < 0)
+		return r;
+	process_done(p);
+	free(p);
+	return 0;
+}
+
+void process_status(const struct process *p, struct process_status *ret)
+{
+	*ret = (struct process_status){
+		.id = p->container->id,
+		.exec_id = p->exec_id,
+		.bundle = p->container->bundle,
+		.state = p->state,
+		.pid = p->pid,
+		.terminal = p->terminal,
+		.in = p->in,
+		.out = p->out,
+		.err = p->err,
+		.exit_status = p->exit_status,
+		.exited_at = p->exited_at,
+	};
+}
+
+/* --- requests about the whole container --- */
+
+/* Names its container: that may be gone when the answer comes. */
+struct pause_request {
+	struct sandbox *sandbox;
+	char *id;
+	bool on;
+	sandbox_done_fn *done;
+	void *data;
+};
+
+static void pause_replied(void *data, const struct error *e, const ProtobufCMessage *resp)
+{
+	struct pause_request *rq = data;
+	struct container *c = sandbox_find(rq->sandbox, rq->id);
+
+	if (!e && c && c->init.state != PROCESS_STOPPED) {
+		c->init.state = rq->on ? PROCESS_PAUSED : PROCESS_RUNNING;
+		sandbox_notify(&c->init, rq->on ? SANDBOX_EVENT_PAUSED : SANDBOX_EVENT_RESUMED);
+	}
+	rq->done(rq->data, e);
+	free(rq->id);
+	free(rq);
+}
+
+int container_pause(struct container *c, bool on, sandbox_done_fn *done, void *data, struct error *e)
+{
+	Grpc__PauseContainerRequest pause = GRPC__PAUSE_CONTAINER_REQUEST__INIT;
+	Grpc__ResumeContainerRequest resume = GRPC__RESUME_CONTAINER_REQUEST__INIT;
+	struct pause_request *rq;
+	int r = process_allowed(&c->init, on ? ACT_PAUSE : ACT_RESUME, e);
+
+	if (r < 0)
+		return r;
+	rq = xnew(struct pause_request);
+	*rq = (struct pause_request){
+		.sandbox = c->sandbox, .id = xstrdup(c->id), .on = on, .done = done, .data = data,
+	};
+	pause.container_id = resume.container_id = c->id;
+	guest_call(c->sandbox, on ? "PauseContainer" : "ResumeContainer", on ? &pause.base : &resume.base,
+		   SANDBOX_REQUEST_MS, pause_replied, rq);
+	return 0;
+}
+
+int container_update(struct container *c, const oci_resources *res, sandbox_done_fn *done, void *data, struct error *e)
+{
+	Grpc__UpdateContainerRequest rq = GRPC__UPDATE_CONTAINER_REQUEST__INIT;
+	int r = process_allowed(&c->init, ACT_UPDATE, e);
+
+	if (r < 0)
+		return r;
+	rq.container_id = c->id;
+	rq.resources = (oci_resources *)(uintptr_t)res;
+	return request(&c->init, "UpdateContainer", &rq.base, done, data);
+}
+
+struct stats_request {
+	container_stats_fn *fn;
+	void *data;
+};
+
+static void stats_replied(void *data, const struct error *e, const ProtobufCMessage *resp)
+{
+	struct stats_request *rq = data;
+
+	rq->fn(rq->data, e, (const Grpc__StatsContainerResponse *)resp);
+	free(rq);
+}
+
+int container_stats(struct container *c, bool processes, container_stats_fn *fn, void *data, struct error *e)
+{
+	Grpc__StatsContainerRequest m = GRPC__STATS_CONTAINER_REQUEST__INIT;
+	struct stats_request *rq;
+	int r = process_allowed(&c->init, ACT_STATS, e);
+
+	if (r < 0)
+		return r;
+	rq = xnew(struct stats_request);
+	rq->fn = fn;
+	rq->data = data;
+	m.container_id = c->id;
+	m.with_processes = processes;
+	guest_call(c->sandbox, "StatsContainer", &m.base, SANDBOX_REQUEST_MS, stats_replied, rq);
+	return 0;
+}

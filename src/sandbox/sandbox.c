@@ -1,0 +1,470 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * sandbox - the life of one virtual machine.
+ *
+ *   NEW       no machine yet; the first container's creation boots it
+ *   BOOTING   the steps of boot_steps run; creations wait
+ *   READY     the agent answers
+ *   STOPPING  the last container is gone: the guest syncs, then the machine is killed
+ *   DEAD      machine and devices have ended, by us or by accident (s->death says why); only deleting is left
+ *
+ * Any accident (VMM, a device process or the agent gone, the guest's panic) goes through sandbox_die, which ends every process with 137
+ * and fails every request with the reason. Everything on the host is made under the sandbox's directory, in the shim's mount namespace,
+ * or is named in state.json first, so that it can be cleaned up without us.
+ */
+#include "sandbox/internal.h"
+
+#include "base/fd.h"
+#include "base/log.h"
+#include "base/loop.h"
+#include "base/path.h"
+#include "base/proc.h"
+#include "sys/cgroup.h"
+#include "sys/cgroup_host.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <signal.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+/* Unprivileged ids for VMM and devices: one per sandbox, outside of what distributions hand out. */
+#define JAIL_UID_BASE 1879048192u
+
+struct sandbox *sandbox_new(const struct sandbox_params *p)
+{
+	struct sandbox *s = xnew(struct sandbox);
+
+	s->id = xstrdup(p->id);
+	s->dir = xstrdup(p->dir);
+	s->ns = xstrdup(p->ns);
+	s->bundle = xstrdup(p->bundle);
+	s->config = p->config;
+	s->loop = p->loop;
+	s->event = p->event;
+	s->event_data = p->data;
+	s->sock = xasprintf("%s/vsock", s->dir);
+	s->vsock_fd = s->fs_fd = s->cgroup_fd = s->log_stream = s->log_file = -1;
+	s->dirfd = open(s->dir, O_PATH | O_DIRECTORY | O_CLOEXEC);
+	s->jail_uid = s->config->hypervisor.rootless ? JAIL_UID_BASE + (uid_t)getpid() : 0;
+	list_init(&s->boot_waiters);
+	list_init(&s->containers);
+	list_init(&s->attached);
+	list_init(&s->requests);
+	return s;
+}
+
+bool sandbox_empty(const struct sandbox *s)
+{
+	return list_empty(&s->containers);
+}
+
+struct container *sandbox_find(struct sandbox *s, const char *id)
+{
+	struct container *c;
+
+	list_for_each(c, &s->containers, link)
+		if (str_eq(c->id, id))
+			return c;
+	return NULL;
+}
+
+void sandbox_notify(struct process *p, enum sandbox_event ev)
+{
+	struct sandbox *s = p->container->sandbox;
+
+	if (s->event)
+		s->event(s->event_data, ev, p);
+}
+
+/* --- what must be known to clean up without us --- */
+
+static void state_add_process(struct store_sandbox *st, const char *name, pid_t pid)
+{
+	struct store_process *p;
+	uint64_t start;
+
+	if (pid <= 0 || proc_start_time(pid, &start) < 0)
+		return;
+	st->processes = xrealloc(st->processes, st->nprocesses + 1, sizeof(*st->processes));
+	p = &st->processes[st->nprocesses++];
+	*p = (struct store_process){ .name = xstrdup(name), .pid = pid, .start_time = start };
+}
+
+void sandbox_save_state(struct sandbox *s)
+{
+	autodone(store_sandbox) st = {
+		.id = xstrdup(s->id),
+		.ns = xstrdup(s->ns),
+		.bundle = xstrdup(s->bundle),
+		.config_path = xstrdup(s->config->path ? s->config->path : ""),
+		.engine = xstrdup(s->config->hypervisor.name),
+	};
+	struct error e = ERROR_INIT;
+	struct container *c;
+
+	if (s->cgroup)
+		strv_add(&st.cgroups, s->cgroup);
+	state_add_process(&st, "shim", getpid());
+	state_add_process(&st, s->vsock_daemon.name, s->vsock_daemon.pid);
+	state_add_process(&st, s->fs_daemon.name, s->fs_daemon.pid);
+	state_add_process(&st, "vmm", s->hv ? s->hv->pid : 0);
+	list_for_each(c, &s->containers, link)
+		strv_add(&st.containers, c->id);
+	if (store_sandbox_save(s->dirfd, &st, &e) < 0)
+		log_error("state of the sandbox: %s", error_text(&e));
+}
+
+/* --- the machine's end --- */
+
+static void machine_stop(struct sandbox *s)
+{
+	guest_disconnect(s);
+	hv_free(take_ptr(s->hv));
+	daemon_stop(&s->fs_daemon);
+	daemon_stop(&s->vsock_daemon);
+	s->vsock_fd = fd_close(s->vsock_fd);
+	s->fs_fd = fd_close(s->fs_fd);
+	unlinkat(s->dirfd, "vsock", 0);
+}
+
+static void end_processes(struct sandbox *s, const char *reason)
+{
+	struct container *c;
+	struct process *p;
+
+	list_for_each(c, &s->containers, link) {
+		list_for_each(p, &c->execs, link)
+			if (p->in_guest)
+				process_exited(p, 128 + SIGKILL, reason);
+		if (c->init.in_guest)
+			process_exited(&c->init, 128 + SIGKILL, reason);
+	}
+}
+
+static void death(struct loop_source *src, void *data)
+{
+	struct sandbox *s = data;
+
+	s->death_timer = NULL;
+	end_processes(s, error_text(&s->death));
+	machine_stop(s);
+	op_continue(&s->boot, &s->death);
+	sandbox_save_state(s);
+}
+
+/* May be called from any callback: the end itself comes from the loop. The first reason counts. */
+void sandbox_die(struct sandbox *s, int code, const char *fmt, ...)
+{
+	autofree char *tail = NULL;
+	va_list ap;
+
+	if (s->state == SANDBOX_DEAD || s->state == SANDBOX_STOPPING)
+		return;
+	va_start(ap, fmt);
+	error_plainv(&s->death, code, fmt, ap);
+	va_end(ap);
+	tail = hv_console_tail(s->dir, 4);
+	if (!str_empty(tail) && !strstr(s->death.text, "console: ")) {
+		size_t n = strlen(s->death.text);
+
+		snprintf(s->death.text + n, sizeof(s->death.text) - n, "; console: %s", tail);
+		str_make_printable(s->death.text);
+	}
+	log_error("%s", error_text(&s->death));
+	s->state = SANDBOX_DEAD;
+	s->death_timer = loop_add_defer(s->loop, death, s);
+}
+
+static void vmm_event(struct hv *h, enum hv_event ev, const char *text, void *data)
+{
+	static const char *const what[] = {
+		[HV_EVENT_EXITED] = "the virtual machine monitor ended",
+		[HV_EVENT_PANICKED] = "the guest kernel panicked",
+		[HV_EVENT_SHUTDOWN] = "the guest shut down",
+	};
+	struct sandbox *s = data;
+
+	sandbox_die(s, -ECONNRESET, "%s%s%s", what[ev], str_empty(text) ? "" : ": ", text ? text : "");
+}
+
+void sandbox_stop(struct sandbox *s)
+{
+	if (s->state == SANDBOX_DEAD)
+		return;
+	s->state = SANDBOX_STOPPING;
+	error_plain(&s->death, ESRCH, "the sandbox has been stopped");
+	machine_stop(s);
+	s->state = SANDBOX_DEAD;
+	sandbox_save_state(s);
+}
+
+static void cgroup_leave(struct sandbox *s)
+{
+	int r;
+
+	s->cgroup_fd = fd_close(s->cgroup_fd);
+	if (!s->cgroup)
+		return;
+	cgroup_host_kill(s->cgroup);
+	/* Those just killed take a moment to leave; they are our children's children at most. */
+	for (int i = 0; i < 50; i++) {
+		r = cgroup_host_remove(s->cgroup);
+		if (r != -EBUSY)
+			break;
+		usleep(2000);
+	}
+	if (r < 0)
+		log_warn("cgroup %s: %s", s->cgroup, strerror(-r));
+	free(s->cgroup);
+	s->cgroup = NULL;
+}
+
+void sandbox_free(struct sandbox *s)
+{
+	if (!s)
+		return;
+	sandbox_stop(s);
+	loop_source_free(s->death_timer);
+	op_abandon(&s->boot);
+	while (!list_empty(&s->containers))
+		container_free(list_entry(s->containers.next, struct container, link));
+	attached_drop_all(s);
+	share_done(s);
+	cgroup_leave(s);
+	fd_close(s->dirfd);
+	path_remove_tree_at(AT_FDCWD, s->dir);
+	config_free(s->config);
+	free(s->sock);
+	free(s->id);
+	free(s->dir);
+	free(s->ns);
+	free(s->bundle);
+	free(s);
+}
+
+/* --- boot --- */
+
+/* The first container decides size and cgroup. */
+static struct container *first_container(struct sandbox *s)
+{
+	return list_entry(s->containers.next, struct container, link);
+}
+
+static int boot_size(void *data, struct error *e)
+{
+	struct sandbox *s = data;
+
+	return sandbox_size(s, first_container(s)->spec, e);
+}
+
+static int boot_cgroup(void *data, struct error *e)
+{
+	struct sandbox *s = data;
+	const oci_spec *spec = first_container(s)->spec;
+	const char *path = spec->linux ? spec->linux->cgroupspath : NULL;
+	int r;
+
+	if (str_empty(path) || !s->config->runtime.sandbox_cgroup_only)
+		path = NULL;
+	s->cgroup = cgroup_name(path, s->id, e);
+	r = s->cgroup ? cgroup_host_create(s->cgroup, e) : e->code;
+	if (r < 0) {
+		/* Accounting is lost, isolation is not: the machine may run where it was started. */
+		log_warn("no cgroup of its own for the sandbox: %s", e->text);
+		error_clear(e);
+		free(s->cgroup);
+		s->cgroup = NULL;
+	}
+	sandbox_save_state(s);
+	return 0;
+}
+
+static void boot_cgroup_undo(void *data)
+{
+	cgroup_leave(data);
+}
+
+static int boot_share(void *data, struct error *e)
+{
+	return share_init(data, e);
+}
+
+static void boot_share_undo(void *data)
+{
+	share_done(data);
+}
+
+static int boot_vsock(void *data, struct error *e)
+{
+	return daemon_start_vsock(data, e);
+}
+
+static int boot_fs(void *data, struct error *e)
+{
+	return daemon_start_fs(data, e);
+}
+
+static void machine_undo(void *data)
+{
+	machine_stop(data);
+}
+
+/* Extra kernel parameters: the agent's, then the configuration's, which win. */
+static char *boot_cmdline(const struct sandbox *s)
+{
+	return xasprintf("agent.log_vport=%d%s%s%s", AGENT_LOG_PORT, s->config->agent.enable_debug ? " agent.log=debug" : "",
+			 str_empty(s->config->hypervisor.kernel_params) ? "" : " ",
+			 s->config->hypervisor.kernel_params ? s->config->hypervisor.kernel_params : "");
+}
+
+static int machine_new(struct sandbox *s, const struct hv_ops *ops, struct error *e)
+{
+	const struct config_hypervisor *h = &s->config->hypervisor;
+	autofree char *cmdline = boot_cmdline(s);
+	struct hv_config hc = {
+		.name = s->id,
+		.dir = s->dir,
+		.path = h->path,
+		.machine = h->machine_type,
+		.kernel = h->kernel,
+		.initrd = h->initrd,
+		.image = h->image,
+		.cmdline = cmdline,
+		.cpu_features = h->cpu_features,
+		.vcpus = s->vcpus,
+		.max_vcpus = s->vcpus,
+		.mem_mib = s->mem_mib,
+		.accel = s->probe.accel,
+		.uid = s->jail_uid,
+		.gid = s->jail_uid,
+		.debug = h->enable_debug,
+		.cgroup_fd = -1,
+		.seccomp = h->seccompsandbox,
+		.free_page_reporting = h->reclaim_guest_freed_memory,
+		.entropy = h->entropy_source,
+	};
+
+	s->hv = hv_new(ops, &hc, s->loop, vmm_event, s, e);
+	return s->hv ? 0 : e->code;
+}
+
+static int machine_devices(struct sandbox *s, struct error *e)
+{
+	struct hv_dev vsock = { .type = HV_DEV_VHOST_USER_VSOCK, .id = "vsock", .fd = s->vsock_fd };
+	struct hv_dev share = {
+		.type = HV_DEV_VHOST_USER_FS,
+		.id = "share",
+		.fd = s->fs_fd,
+		.tag = GUEST_SHARE_TAG,
+		.queue_size = s->config->hypervisor.virtio_fs_queue_size,
+		.queues = 1,
+	};
+	int r = s->hv->ops->add(s->hv, &vsock, e);
+
+	if (r < 0)
+		return r;
+	s->vsock_fd = -1;
+	r = s->hv->ops->add(s->hv, &share, e);
+	if (r < 0)
+		return r;
+	s->fs_fd = -1;
+	return 0;
+}
+
+static int boot_machine(void *data, struct error *e)
+{
+	struct sandbox *s = data;
+	const struct hv_ops *ops = hv_driver(s->config->hypervisor.name);
+	int r;
+
+	if (!ops)
+		return error_plain(e, EOPNOTSUPP, "hypervisor \"%s\" is not supported (supported: qemu)",
+				   s->config->hypervisor.name);
+	hv_probe_host(&s->probe);
+	log_info("engine: %s: %s", ops->name, s->probe.why);
+	r = machine_new(s, ops, e);
+	if (r == 0)
+		r = machine_devices(s, e);
+	if (r == 0)
+		r = ops->prepare(s->hv, e);
+	if (r == 0)
+		r = ops->start(s->hv, e);
+	if (r < 0)
+		return error_prefix(e, "start the virtual machine");
+	if (s->cgroup && cgroup_host_join(s->cgroup, s->hv->pid, e) < 0) {
+		log_warn("%s", e->text);
+		error_clear(e);
+	}
+	sandbox_save_state(s);
+	return 0;
+}
+
+/* While the guest boots, its first container is made ready on the host. */
+static int boot_first_share(void *data, struct error *e)
+{
+	struct sandbox *s = data;
+
+	return share_container(first_container(s), e);
+}
+
+static int boot_agent(void *data, struct error *e)
+{
+	return guest_connect(data, e);
+}
+
+static void sandbox_replied(void *data, const struct error *e, const ProtobufCMessage *resp)
+{
+	struct sandbox *s = data;
+
+	op_continue(&s->boot, e);
+}
+
+static int boot_sandbox(void *data, struct error *e)
+{
+	struct sandbox *s = data;
+
+	guest_connect_log(s);
+	return guest_create_sandbox(s, sandbox_replied, s);
+}
+
+static const struct op_step boot_steps[] = {
+	{ "choose the size", boot_size, NULL },
+	{ "make the cgroup", boot_cgroup, boot_cgroup_undo },
+	{ "make the share", boot_share, boot_share_undo },
+	{ "start the vsock device", boot_vsock, machine_undo },
+	{ "start the file system device", boot_fs, machine_undo },
+	{ "start the virtual machine", boot_machine, machine_undo },
+	{ "share the first container", boot_first_share, NULL },
+	{ "connect to the agent", boot_agent, NULL },
+	{ "set up the guest", boot_sandbox, NULL },
+};
+
+static void boot_finished(void *data, const struct error *e)
+{
+	struct sandbox *s = data;
+	struct error reason = ERROR_INIT;
+
+	if (e) {
+		reason = *e;
+		if (s->state != SANDBOX_DEAD)
+			s->death = *e;
+		s->state = SANDBOX_DEAD;
+	} else {
+		s->state = SANDBOX_READY;
+	}
+	while (!list_empty(&s->boot_waiters)) {
+		struct container *c = list_entry(s->boot_waiters.next, struct container, boot_link);
+
+		list_del(&c->boot_link);
+		container_continue(c, e ? &reason : NULL);
+	}
+}
+
+void sandbox_boot(struct sandbox *s)
+{
+	if (s->state != SANDBOX_NEW)
+		return;
+	s->state = SANDBOX_BOOTING;
+	op_start(&s->boot, s->loop, "boot", boot_steps, ARRAY_SIZE(boot_steps), boot_finished, s);
+}

@@ -1,0 +1,75 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * size - how many CPUs and how much memory a machine gets, once, before it starts (static sizing).
+ *
+ * A limit of the workload plus what the guest itself needs; without a limit the configuration's default. The workload is the pod's, where the
+ * engine says so in annotations, else the container's spec. The limit itself is enforced in the guest's cgroup.
+ */
+#include "sandbox/internal.h"
+
+#include <errno.h>
+#include <math.h>
+#include <sys/sysinfo.h>
+
+/* A guest with less cannot boot; one with more than the host has makes no sense. */
+#define SIZE_MEM_MIN_MIB 64
+
+struct workload {
+	double cpus; /* 0: no limit */
+	uint64_t mem_bytes; /* 0: no limit */
+};
+
+static int64_t annotation_number(const oci_spec *s, const char *key)
+{
+	const char *text = oci_annotation(s, key);
+	int64_t v = 0;
+
+	return text && str_to_i64(text, 10, &v) == 0 ? v : 0;
+}
+
+static struct workload workload_of(const oci_spec *spec)
+{
+	const Grpc__LinuxResources *r = spec->linux ? spec->linux->resources : NULL;
+	int64_t quota = annotation_number(spec, "io.kubernetes.cri.sandbox-cpu-quota");
+	int64_t period = annotation_number(spec, "io.kubernetes.cri.sandbox-cpu-period");
+	int64_t mem = annotation_number(spec, "io.kubernetes.cri.sandbox-memory");
+	struct workload w = { 0 };
+
+	if (quota <= 0 && r && r->cpu) {
+		quota = r->cpu->quota;
+		period = r->cpu->period ? (int64_t)r->cpu->period : 100000;
+	}
+	if (mem <= 0 && r && r->memory)
+		mem = r->memory->limit;
+	if (quota > 0 && period > 0)
+		w.cpus = (double)quota / (double)period;
+	if (mem > 0)
+		w.mem_bytes = (uint64_t)mem;
+	return w;
+}
+
+static uint64_t host_mem_mib(void)
+{
+	struct sysinfo si;
+
+	return sysinfo(&si) < 0 ? 0 : (uint64_t)si.totalram * si.mem_unit >> 20;
+}
+
+int sandbox_size(struct sandbox *s, const oci_spec *spec, struct error *e)
+{
+	const struct config_hypervisor *h = &s->config->hypervisor;
+	struct workload w = workload_of(spec);
+	unsigned host_cpus = (unsigned)MAX(get_nprocs(), 1);
+	uint64_t host_mib = host_mem_mib();
+
+	s->vcpus = (unsigned)ceil(w.cpus > 0 ? w.cpus + h->overhead_vcpus : h->default_vcpus);
+	s->vcpus = MIN(MAX(s->vcpus, 1u), host_cpus);
+	s->mem_mib = w.mem_bytes ? (w.mem_bytes >> 20) + h->overhead_memory : h->default_memory;
+	if (s->mem_mib < SIZE_MEM_MIN_MIB)
+		return error_plain(e, EINVAL, "%llu MiB of memory are too little for a virtual machine (at least %d)",
+				   (unsigned long long)s->mem_mib, SIZE_MEM_MIN_MIB);
+	/* A limit above the host's memory limits nothing. */
+	if (host_mib && s->mem_mib > host_mib)
+		s->mem_mib = host_mib;
+	return 0;
+}

@@ -1,0 +1,210 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * spec - the spec as the guest gets it.
+ *
+ * The guest's copy loses what belongs to the host: host hooks (hooks.c runs them), namespace paths, host CPU numbers, LSM labels of the
+ * host's policies. Mounts are share.c's. What a virtual machine cannot give is refused here, with a line that names the field.
+ */
+#include "sandbox/internal.h"
+
+#include "base/fd.h"
+#include "base/limits.h"
+#include "base/log.h"
+#include "sys/ns.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <unistd.h>
+
+static void set_string(char **field, const char *value)
+{
+	if (*field != protobuf_c_empty_string)
+		free(*field);
+	*field = *value ? xstrdup(value) : (char *)(uintptr_t)protobuf_c_empty_string;
+}
+
+static oci_spec *spec_copy(const oci_spec *spec)
+{
+	size_t n = grpc__spec__get_packed_size(spec);
+	autofree uint8_t *bytes = xcalloc(n, 1);
+
+	grpc__spec__pack(spec, bytes);
+	return grpc__spec__unpack(NULL, n, bytes);
+}
+
+/* Frees the hooks of one kind. */
+static void drop_hooks(size_t *n, Grpc__Hook ***hooks)
+{
+	for (size_t i = 0; i < *n; i++)
+		protobuf_c_message_free_unpacked(&(*hooks)[i]->base, NULL);
+	free(*hooks);
+	*hooks = NULL;
+	*n = 0;
+}
+
+/* startContainer hooks are looked up and run in the container; all others name programs of the host. */
+static void drop_host_hooks(Grpc__Hooks *h)
+{
+	if (!h)
+		return;
+	drop_hooks(&h->n_prestart, &h->prestart);
+	drop_hooks(&h->n_createruntime, &h->createruntime);
+	drop_hooks(&h->n_createcontainer, &h->createcontainer);
+	drop_hooks(&h->n_poststart, &h->poststart);
+	drop_hooks(&h->n_poststop, &h->poststop);
+}
+
+/* The container's network is the machine's; every other namespace is made in the guest. */
+static int rewrite_namespaces(Grpc__Linux *l, struct error *e)
+{
+	size_t kept = 0;
+
+	for (size_t i = 0; i < l->n_namespaces; i++) {
+		Grpc__LinuxNamespace *ns = l->namespaces[i];
+
+		if (str_eq(ns->type, "network")) {
+			protobuf_c_message_free_unpacked(&ns->base, NULL);
+			continue;
+		}
+		if (*ns->path) {
+			error_plain(e, EOPNOTSUPP, "cannot join the %s namespace %s: namespaces of the host or of another virtual "
+				    "machine do not exist in this one", ns->type, ns->path);
+			/* The rest moves down, so that the spec stays whole. */
+			memmove(&l->namespaces[kept], &l->namespaces[i], (l->n_namespaces - i) * sizeof(*l->namespaces));
+			l->n_namespaces -= i - kept;
+			return e ? e->code : -EOPNOTSUPP;
+		}
+		l->namespaces[kept++] = ns;
+	}
+	l->n_namespaces = kept;
+	return 0;
+}
+
+static int rewrite_linux(Grpc__Linux *l, const struct config *cfg, struct error *e)
+{
+	int r;
+
+	if (!l)
+		return 0;
+	if (l->intelrdt)
+		return error_plain(e, EOPNOTSUPP, "linux.intelRdt is not supported: the host's cache cannot be partitioned from a guest");
+	if (l->seccomp && !str_empty(l->seccomp->listenerpath))
+		return error_plain(e, EOPNOTSUPP, "linux.seccomp.listenerPath is not supported: a socket of the host cannot receive a guest's "
+						  "file descriptors");
+	if (l->n_netdevices)
+		return error_plain(e, EOPNOTSUPP, "linux.netDevices is not supported: host devices cannot be moved into a guest");
+	r = rewrite_namespaces(l, e);
+	if (r < 0)
+		return r;
+	if (cfg->runtime.disable_guest_seccomp && l->seccomp) {
+		protobuf_c_message_free_unpacked(&l->seccomp->base, NULL);
+		l->seccomp = NULL;
+	}
+	set_string(&l->cgroupspath, "");
+	set_string(&l->mountlabel, "");
+	if (l->resources && l->resources->cpu) {
+		set_string(&l->resources->cpu->cpus, "");
+		set_string(&l->resources->cpu->mems, "");
+	}
+	return 0;
+}
+
+static void rewrite_process(Grpc__Process *p)
+{
+	set_string(&p->apparmorprofile, "");
+	set_string(&p->selinuxlabel, "");
+}
+
+int guest_spec_make(struct container *c, struct error *e)
+{
+	oci_spec *s = spec_copy(c->spec);
+	int r;
+
+	if (!s)
+		return error_plain(e, ENOMEM, "copy the spec");
+	c->guest_spec = s;
+	drop_host_hooks(s->hooks);
+	if (s->process)
+		rewrite_process(s->process);
+	r = rewrite_linux(s->linux, c->sandbox->config, e);
+	if (r < 0)
+		return r;
+	autofree char *root = xasprintf("%s/%s/rootfs", GUEST_SHARE_DIR, c->id);
+	set_string(&s->root->path, root);
+	return 0;
+}
+
+void guest_spec_set_mount(Grpc__Mount *m, const char *type, const char *source)
+{
+	set_string(&m->type, type);
+	set_string(&m->source, source);
+}
+
+/* --- the network namespace --- */
+
+/* True if the network namespace of this thread has an interface besides lo. */
+static int has_interfaces(bool *ret, struct error *e)
+{
+	autofree char *text = NULL;
+	char *save = NULL, *line;
+	int r = file_read_at(AT_FDCWD, "/proc/thread-self/net/dev", LIMIT_PROC_FILE, &text, NULL);
+
+	if (r < 0)
+		return error_set(e, r, "read /proc/thread-self/net/dev");
+	*ret = false;
+	for (line = strtok_r(text, "\n", &save); line; line = strtok_r(NULL, "\n", &save)) {
+		char *colon = strchr(line, ':');
+
+		if (!colon)
+			continue; /* the two lines of headings */
+		*colon = '\0';
+		line += strspn(line, " ");
+		if (!str_eq(line, "lo"))
+			*ret = true;
+	}
+	return 0;
+}
+
+/* Looks into the namespace by entering it for a moment. */
+static int netns_has_interfaces(int fd, bool *ret, struct error *e)
+{
+	autoclose int own = ns_open(0, NS_NET);
+	int r, back;
+
+	if (own < 0)
+		return error_set(e, own, "open the own network namespace");
+	r = ns_join(fd, NS_NET, e);
+	if (r < 0)
+		return r;
+	r = has_interfaces(ret, e);
+	back = ns_join(own, NS_NET, r < 0 ? NULL : e);
+	return r < 0 ? r : back;
+}
+
+/*
+ * Virtual machines have no network yet: a container whose engine gave it one must not come up silently without. The namespace is the one the spec
+ * names, or that of the init proxy, where hooks may have built one.
+ */
+int guest_network_check(struct container *c, struct error *e)
+{
+	const char *path = NULL;
+	autoclose int fd = -1;
+	bool found = false;
+	int r;
+
+	if (!oci_has_namespace(c->spec, "network", &path))
+		return 0;
+	fd = str_empty(path) ? ns_open(c->init.pid, NS_NET) : ns_open_path(path, NS_NET, e);
+	if (fd < 0)
+		return str_empty(path) ? error_set(e, fd, "network namespace of the init proxy %d", (int)c->init.pid) : fd;
+	autoclose int own = ns_open(0, NS_NET);
+	if (own >= 0 && ns_same(own, fd))
+		return 0; /* the host's: the guest has its own anyway */
+	r = netns_has_interfaces(fd, &found, e);
+	if (r < 0)
+		return r;
+	if (found)
+		return error_plain(e, EOPNOTSUPP, "networks are not supported yet: the container's network namespace has interfaces (use "
+						  "--network none)");
+	return 0;
+}

@@ -1,0 +1,127 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * serve - the daemon: one loop with the sandbox, the Task service and the hand-over of stdio.
+ *
+ * It ends when Shutdown finds the sandbox empty, by SIGTERM, or when nobody has come to use it: a caller that dies between `start` and the first Create
+ * must not leave a daemon for ever.
+ */
+#include "shim/shim.h"
+
+#include "base/fd.h"
+#include "base/log.h"
+#include "base/loop.h"
+#include "base/str.h"
+
+#include <errno.h>
+#include <sched.h>
+#include <signal.h>
+#include <sys/mount.h>
+#include <unistd.h>
+
+#define IDLE_MS 10000
+
+static void quit_now(struct loop_source *src, void *data)
+{
+	struct shim *s = data;
+
+	loop_quit(s->loop, 0);
+}
+
+void shim_quit_soon(struct shim *s)
+{
+	loop_add_defer(s->loop, quit_now, s);
+}
+
+static void idle_expired(struct loop_source *src, void *data)
+{
+	struct shim *s = data;
+
+	if (rpc_server_clients(s->server) || !sandbox_empty(s->sandbox))
+		return;
+	log_info("nobody uses this sandbox: ending");
+	loop_quit(s->loop, 0);
+}
+
+void shim_restart_idle_timer(struct shim *s)
+{
+	loop_timer_set(s->idle_timer, IDLE_MS);
+}
+
+static void clients_gone(void *data)
+{
+	shim_restart_idle_timer(data);
+}
+
+static void terminated(struct loop_source *src, const struct signalfd_siginfo *si, void *data)
+{
+	struct shim *s = data;
+
+	log_info("terminated");
+	loop_quit(s->loop, 0);
+}
+
+/* Mounts made from here on are ours and our children's; the host's still arrive. */
+static int private_mounts(void)
+{
+	if (unshare(CLONE_NEWNS) < 0 || mount(NULL, "/", NULL, MS_REC | MS_SLAVE, NULL) < 0)
+		return -errno;
+	return 0;
+}
+
+static int shim_init(struct shim *s, const struct shim_options *o, struct config *cfg, int task_listener)
+{
+	const struct sandbox_params p = {
+		.id = o->id, .dir = s->dir, .ns = o->ns, .bundle = o->bundle, .config = cfg, .loop = s->loop,
+	};
+	int r = private_mounts();
+
+	if (r < 0)
+		return r;
+	for (size_t i = 0; i < cfg->warnings.n; i++)
+		log_warn("%s", cfg->warnings.v[i]);
+	s->sandbox = sandbox_new(&p);
+	s->server = rpc_server_new(s->loop);
+	shim_add_task_services(s);
+	rpc_server_on_idle(s->server, clients_gone, s);
+	s->idle_timer = loop_add_timer(s->loop, IDLE_MS, idle_expired, s);
+	s->term = loop_add_signal(s->loop, SIGTERM, terminated, s);
+	s->intr = loop_add_signal(s->loop, SIGINT, terminated, s);
+	r = shim_io_init(s);
+	if (r == 0)
+		r = rpc_server_listen(s->server, task_listener, NULL, NULL);
+	return r;
+}
+
+static void shim_done(struct shim *s)
+{
+	shim_io_done(s);
+	rpc_server_free(s->server);
+	sandbox_free(s->sandbox);
+	/* Elsewhere than in the sandbox's directory when containerd chose the place. */
+	if (unlink(s->socket) < 0 && errno != ENOENT)
+		log_warn("remove %s: %s", s->socket, strerror(errno));
+	loop_free(s->loop);
+	free(s->dir);
+	free(s->socket);
+}
+
+int shim_serve(const struct shim_options *o, struct config *cfg, const char *dir, const char *socket, int task_listener,
+	       int io_listener)
+{
+	struct shim s = {
+		.loop = loop_new(), .io_listener = io_listener, .dir = xstrdup(dir), .socket = xstrdup(socket),
+	};
+	int r;
+
+	signal(SIGPIPE, SIG_IGN);
+	list_init(&s.io_clients);
+	if (!s.loop)
+		return -errno;
+	r = shim_init(&s, o, cfg, task_listener);
+	if (r == 0)
+		r = loop_run(s.loop);
+	if (r < 0)
+		log_error("%s", strerror(-r));
+	shim_done(&s);
+	return r;
+}

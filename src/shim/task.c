@@ -1,0 +1,577 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * task - containerd's Task service, versions 2 and 3 (the same messages, two names), in front of the sandbox.
+ *
+ * Every handler looks up what the request names, asks the sandbox, and answers when the sandbox does. A request that cannot be taken is answered at once
+ * with the reason. One table, in the order of the descriptor, serves both versions.
+ */
+#include "shim/shim.h"
+
+#include "base/log.h"
+#include "base/path.h"
+
+#include "google/protobuf/any.pb-c.h"
+#include "google/protobuf/timestamp.pb-c.h"
+#include "task.pb-c.h"
+#include "task_v3.pb-c.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <unistd.h>
+
+#define REQ(type, name) const Containerd__Task__V2__##type *name = (const Containerd__Task__V2__##type *)m
+
+static const Containerd__V1__Types__Status task_status[] = {
+	[PROCESS_CREATING] = CONTAINERD__V1__TYPES__STATUS__UNKNOWN,
+	[PROCESS_CREATED] = CONTAINERD__V1__TYPES__STATUS__CREATED,
+	[PROCESS_RUNNING] = CONTAINERD__V1__TYPES__STATUS__RUNNING,
+	[PROCESS_PAUSED] = CONTAINERD__V1__TYPES__STATUS__PAUSED,
+	[PROCESS_STOPPED] = CONTAINERD__V1__TYPES__STATUS__STOPPED,
+};
+
+/* --- finding --- */
+
+static struct container *find_container(struct shim *s, struct rpc_call *call, const char *id)
+{
+	struct container *c = sandbox_find(s->sandbox, id);
+
+	if (!c)
+		rpc_call_failf(call, ENOENT, "container %s does not exist", id);
+	return c;
+}
+
+static struct process *find_process(struct shim *s, struct rpc_call *call, const char *id, const char *exec_id)
+{
+	struct container *c = find_container(s, call, id);
+	struct process *p = c ? container_process(c, exec_id) : NULL;
+
+	if (c && !p)
+		rpc_call_failf(call, ENOENT, "process %s of container %s does not exist", exec_id, id);
+	return p;
+}
+
+static Google__Protobuf__Timestamp timestamp(const struct timespec *ts)
+{
+	Google__Protobuf__Timestamp t = GOOGLE__PROTOBUF__TIMESTAMP__INIT;
+
+	t.seconds = ts->tv_sec;
+	t.nanos = (int32_t)ts->tv_nsec;
+	return t;
+}
+
+/* --- answers that carry nothing --- */
+
+static void answer_empty(void *data, const struct error *e)
+{
+	struct rpc_call *call = data;
+
+	if (e)
+		rpc_call_fail(call, e);
+	else
+		rpc_call_reply_empty(call);
+}
+
+/* For calls that failed at once. */
+static void refuse(struct rpc_call *call, int r, const struct error *e)
+{
+	if (r < 0)
+		rpc_call_fail(call, e);
+}
+
+/* --- State, Pids, Connect --- */
+
+static void handle_state(struct rpc_call *call, const ProtobufCMessage *m, void *data)
+{
+	Containerd__Task__V2__StateResponse resp = CONTAINERD__TASK__V2__STATE_RESPONSE__INIT;
+	REQ(StateRequest, rq);
+	struct process *p = find_process(data, call, rq->id, rq->exec_id);
+	Google__Protobuf__Timestamp exited;
+	struct process_status st;
+
+	if (!p)
+		return;
+	process_status(p, &st);
+	exited = timestamp(&st.exited_at);
+	resp.id = (char *)(uintptr_t)st.id;
+	resp.exec_id = (char *)(uintptr_t)st.exec_id;
+	resp.bundle = (char *)(uintptr_t)st.bundle;
+	resp.pid = (uint32_t)st.pid;
+	resp.status = task_status[st.state];
+	resp.terminal = st.terminal;
+	resp.stdin = (char *)(uintptr_t)st.in;
+	resp.stdout = (char *)(uintptr_t)st.out;
+	resp.stderr = (char *)(uintptr_t)st.err;
+	resp.exit_status = st.exit_status;
+	resp.exited_at = &exited;
+	rpc_call_reply(call, &resp.base);
+}
+
+/* The process on the host stands for the container; what runs in the guest is its information. */
+static void pids_replied(void *data, const struct error *e, const Grpc__StatsContainerResponse *r)
+{
+	Containerd__Task__V2__PidsResponse resp = CONTAINERD__TASK__V2__PIDS_RESPONSE__INIT;
+	struct rpc_call *call = data;
+	size_t n = r ? r->n_processes : 0;
+
+	if (e) {
+		rpc_call_fail(call, e);
+		return;
+	}
+	autofree Containerd__V1__Types__ProcessInfo *infos = xcalloc(n, sizeof(*infos));
+	autofree Containerd__V1__Types__ProcessInfo **list = xcalloc(n, sizeof(*list));
+	autofree Google__Protobuf__Any *anys = xcalloc(n, sizeof(*anys));
+	for (size_t i = 0; i < n; i++) {
+		containerd__v1__types__process_info__init(&infos[i]);
+		google__protobuf__any__init(&anys[i]);
+		anys[i].type_url = "caisson.GuestProcess";
+		anys[i].value.len = grpc__guest_process__get_packed_size(r->processes[i]);
+		anys[i].value.data = xcalloc(anys[i].value.len, 1);
+		grpc__guest_process__pack(r->processes[i], anys[i].value.data);
+		infos[i].pid = r->processes[i]->pid;
+		infos[i].info = &anys[i];
+		list[i] = &infos[i];
+	}
+	resp.n_processes = n;
+	resp.processes = list;
+	rpc_call_reply(call, &resp.base);
+	for (size_t i = 0; i < n; i++)
+		free(anys[i].value.data);
+}
+
+static void handle_pids(struct rpc_call *call, const ProtobufCMessage *m, void *data)
+{
+	struct error e = ERROR_INIT;
+	REQ(PidsRequest, rq);
+	struct container *c = find_container(data, call, rq->id);
+
+	if (c)
+		refuse(call, container_stats(c, true, pids_replied, call, &e), &e);
+}
+
+static void handle_connect(struct rpc_call *call, const ProtobufCMessage *m, void *data)
+{
+	Containerd__Task__V2__ConnectResponse resp = CONTAINERD__TASK__V2__CONNECT_RESPONSE__INIT;
+	struct shim *s = data;
+	REQ(ConnectRequest, rq);
+	struct container *c = sandbox_find(s->sandbox, rq->id);
+	struct process_status st = { 0 };
+
+	if (c)
+		process_status(container_process(c, NULL), &st);
+	resp.shim_pid = (uint32_t)getpid();
+	resp.task_pid = (uint32_t)st.pid;
+	resp.version = CAISSON_VERSION;
+	rpc_call_reply(call, &resp.base);
+}
+
+/* --- Create --- */
+
+/* Answers with the pid of a process, which may have been deleted meanwhile: names instead of pointers. */
+struct pid_answer {
+	struct shim *shim;
+	struct rpc_call *call;
+	char *id, *exec_id;
+};
+
+static struct pid_answer *pid_answer_new(struct shim *s, struct rpc_call *call, const char *id, const char *exec_id)
+{
+	struct pid_answer *a = xnew(struct pid_answer);
+
+	*a = (struct pid_answer){ .shim = s, .call = call, .id = xstrdup(id), .exec_id = xstrdup(exec_id) };
+	return a;
+}
+
+static void pid_answer_free(struct pid_answer *a)
+{
+	free(a->id);
+	free(a->exec_id);
+	free(a);
+}
+
+static uint32_t pid_answer_pid(const struct pid_answer *a)
+{
+	struct container *c = sandbox_find(a->shim->sandbox, a->id);
+	struct process *p = c ? container_process(c, a->exec_id) : NULL;
+	struct process_status st = { 0 };
+
+	if (p)
+		process_status(p, &st);
+	return (uint32_t)st.pid;
+}
+
+static void create_done(void *data, const struct error *e)
+{
+	Containerd__Task__V2__CreateTaskResponse resp = CONTAINERD__TASK__V2__CREATE_TASK_RESPONSE__INIT;
+	struct pid_answer *a = data;
+
+	if (e) {
+		rpc_call_fail(a->call, e);
+	} else {
+		resp.pid = pid_answer_pid(a);
+		rpc_call_reply(a->call, &resp.base);
+	}
+	pid_answer_free(a);
+}
+
+static int create_container(struct shim *s, const Containerd__Task__V2__CreateTaskRequest *rq, struct pid_answer *a,
+			    struct error *e)
+{
+	autofree struct sandbox_mount *rootfs = xnew_array(struct sandbox_mount, rq->n_rootfs);
+	struct container_params p = {
+		.id = rq->id, .bundle = rq->bundle, .rootfs = rootfs, .nrootfs = rq->n_rootfs,
+		.terminal = rq->terminal, .in = rq->stdin, .out = rq->stdout, .err = rq->stderr,
+	};
+	int r;
+
+	if (*rq->checkpoint)
+		return error_plain(e, EOPNOTSUPP, "restoring from a checkpoint is not supported");
+	if (rq->bundle[0] != '/')
+		return error_plain(e, EINVAL, "bundle \"%s\" is not an absolute path", rq->bundle);
+	for (size_t i = 0; i < rq->n_rootfs; i++)
+		rootfs[i] = (struct sandbox_mount){
+			.type = rq->rootfs[i]->type,
+			.source = rq->rootfs[i]->source,
+			.options = (const char *const *)rq->rootfs[i]->options,
+			.noptions = rq->rootfs[i]->n_options,
+		};
+	r = oci_spec_load(rq->bundle, &p.spec, e);
+	if (r < 0)
+		return r;
+	r = oci_spec_check(p.spec, rq->bundle, e);
+	if (r < 0) {
+		oci_spec_free(p.spec);
+		return r;
+	}
+	return container_create(s->sandbox, &p, create_done, a, e);
+}
+
+static void handle_create(struct rpc_call *call, const ProtobufCMessage *m, void *data)
+{
+	struct error e = ERROR_INIT;
+	struct shim *s = data;
+	REQ(CreateTaskRequest, rq);
+	struct pid_answer *a = pid_answer_new(s, call, rq->id, "");
+
+	if (create_container(s, rq, a, &e) < 0) {
+		rpc_call_fail(call, &e);
+		pid_answer_free(a);
+	}
+}
+
+/* --- Start, Exec --- */
+
+static void start_done(void *data, const struct error *e)
+{
+	Containerd__Task__V2__StartResponse resp = CONTAINERD__TASK__V2__START_RESPONSE__INIT;
+	struct pid_answer *a = data;
+
+	if (e) {
+		rpc_call_fail(a->call, e);
+	} else {
+		resp.pid = pid_answer_pid(a);
+		rpc_call_reply(a->call, &resp.base);
+	}
+	pid_answer_free(a);
+}
+
+static void handle_start(struct rpc_call *call, const ProtobufCMessage *m, void *data)
+{
+	struct error e = ERROR_INIT;
+	REQ(StartRequest, rq);
+	struct process *p = find_process(data, call, rq->id, rq->exec_id);
+	struct pid_answer *a;
+
+	if (!p)
+		return;
+	a = pid_answer_new(data, call, rq->id, rq->exec_id);
+	if (process_start(p, start_done, a, &e) < 0) {
+		rpc_call_fail(call, &e);
+		pid_answer_free(a);
+	}
+}
+
+static void handle_exec(struct rpc_call *call, const ProtobufCMessage *m, void *data)
+{
+	struct error e = ERROR_INIT;
+	REQ(ExecProcessRequest, rq);
+	struct container *c = find_container(data, call, rq->id);
+	struct exec_params p = {
+		.exec_id = rq->exec_id, .terminal = rq->terminal, .in = rq->stdin, .out = rq->stdout, .err = rq->stderr,
+	};
+	int r;
+
+	if (!c)
+		return;
+	if (!rq->spec)
+		r = error_plain(&e, EINVAL, "the request has no process");
+	else
+		r = oci_process_parse((const char *)rq->spec->value.data, rq->spec->value.len, "process", &p.process, &e);
+	if (r == 0)
+		r = process_exec(c, &p, &e);
+	if (r < 0)
+		rpc_call_fail(call, &e);
+	else
+		rpc_call_reply_empty(call);
+}
+
+/* --- Delete --- */
+
+struct delete_answer {
+	struct shim *shim;
+	struct rpc_call *call;
+	struct process_status st;
+};
+
+static void reply_deleted(struct rpc_call *call, const struct process_status *st)
+{
+	Containerd__Task__V2__DeleteResponse resp = CONTAINERD__TASK__V2__DELETE_RESPONSE__INIT;
+	Google__Protobuf__Timestamp exited = timestamp(&st->exited_at);
+
+	resp.pid = (uint32_t)st->pid;
+	resp.exit_status = st->exit_status;
+	resp.exited_at = &exited;
+	rpc_call_reply(call, &resp.base);
+}
+
+static void delete_done(void *data, const struct error *e)
+{
+	struct delete_answer *a = data;
+
+	if (e)
+		rpc_call_fail(a->call, e);
+	else
+		reply_deleted(a->call, &a->st);
+	free(a);
+}
+
+static void handle_delete(struct rpc_call *call, const ProtobufCMessage *m, void *data)
+{
+	struct error e = ERROR_INIT;
+	REQ(DeleteRequest, rq);
+	struct process *p = find_process(data, call, rq->id, rq->exec_id);
+	struct delete_answer *a;
+	int r;
+
+	if (!p)
+		return;
+	a = xnew(struct delete_answer);
+	*a = (struct delete_answer){ .shim = data, .call = call };
+	process_status(p, &a->st);
+	if (!*rq->exec_id) {
+		r = container_delete(sandbox_find(a->shim->sandbox, rq->id), delete_done, a, &e);
+	} else {
+		r = process_delete_exec(p, &e);
+		if (r == 0)
+			delete_done(a, NULL);
+	}
+	if (r < 0) {
+		rpc_call_fail(call, &e);
+		free(a);
+	}
+}
+
+/* --- Wait --- */
+
+struct wait_answer {
+	struct rpc_call *call;
+	struct process_waiter *waiter;
+};
+
+static void wait_done(void *data, uint32_t exit_status, const struct timespec *exited_at)
+{
+	Containerd__Task__V2__WaitResponse resp = CONTAINERD__TASK__V2__WAIT_RESPONSE__INIT;
+	Google__Protobuf__Timestamp exited = timestamp(exited_at);
+	struct wait_answer *a = data;
+
+	resp.exit_status = exit_status;
+	resp.exited_at = &exited;
+	rpc_call_on_cancel(a->call, NULL, NULL);
+	rpc_call_reply(a->call, &resp.base);
+	free(a);
+}
+
+static void wait_cancelled(void *data)
+{
+	struct wait_answer *a = data;
+
+	process_wait_cancel(a->waiter);
+	rpc_call_failf(a->call, ECANCELED, "cancelled");
+	free(a);
+}
+
+static void handle_wait(struct rpc_call *call, const ProtobufCMessage *m, void *data)
+{
+	REQ(WaitRequest, rq);
+	struct process *p = find_process(data, call, rq->id, rq->exec_id);
+	struct wait_answer *a;
+
+	if (!p)
+		return;
+	a = xnew(struct wait_answer);
+	a->call = call;
+	a->waiter = process_wait(p, wait_done, a);
+	rpc_call_on_cancel(call, wait_cancelled, a);
+}
+
+/* --- requests that are passed on --- */
+
+static void handle_kill(struct rpc_call *call, const ProtobufCMessage *m, void *data)
+{
+	struct error e = ERROR_INIT;
+	REQ(KillRequest, rq);
+	struct process *p = find_process(data, call, rq->id, rq->exec_id);
+
+	if (p)
+		refuse(call, process_kill(p, rq->signal, rq->all, answer_empty, call, &e), &e);
+}
+
+static void handle_pause(struct rpc_call *call, const ProtobufCMessage *m, void *data)
+{
+	struct error e = ERROR_INIT;
+	REQ(PauseRequest, rq);
+	struct container *c = find_container(data, call, rq->id);
+
+	if (c)
+		refuse(call, container_pause(c, true, answer_empty, call, &e), &e);
+}
+
+static void handle_resume(struct rpc_call *call, const ProtobufCMessage *m, void *data)
+{
+	struct error e = ERROR_INIT;
+	REQ(ResumeRequest, rq);
+	struct container *c = find_container(data, call, rq->id);
+
+	if (c)
+		refuse(call, container_pause(c, false, answer_empty, call, &e), &e);
+}
+
+static void handle_resize(struct rpc_call *call, const ProtobufCMessage *m, void *data)
+{
+	struct error e = ERROR_INIT;
+	REQ(ResizePtyRequest, rq);
+	struct process *p = find_process(data, call, rq->id, rq->exec_id);
+
+	if (p)
+		refuse(call, process_resize(p, rq->height, rq->width, answer_empty, call, &e), &e);
+}
+
+static void handle_close_io(struct rpc_call *call, const ProtobufCMessage *m, void *data)
+{
+	struct error e = ERROR_INIT;
+	REQ(CloseIORequest, rq);
+	struct process *p = find_process(data, call, rq->id, rq->exec_id);
+
+	if (!p)
+		return;
+	if (rq->stdin)
+		refuse(call, process_close_stdin(p, answer_empty, call, &e), &e);
+	else
+		rpc_call_reply_empty(call);
+}
+
+static void handle_update(struct rpc_call *call, const ProtobufCMessage *m, void *data)
+{
+	struct error e = ERROR_INIT;
+	REQ(UpdateTaskRequest, rq);
+	struct container *c = find_container(data, call, rq->id);
+	oci_resources *res = NULL;
+	int r;
+
+	if (!c)
+		return;
+	if (!rq->resources)
+		r = error_plain(&e, EINVAL, "the request has no resources");
+	else
+		r = oci_resources_parse((const char *)rq->resources->value.data, rq->resources->value.len, "resources", &res, &e);
+	if (r == 0)
+		r = container_update(c, res, answer_empty, call, &e);
+	if (res)
+		protobuf_c_message_free_unpacked(&res->base, NULL);
+	refuse(call, r, &e);
+}
+
+/* --- Stats --- */
+
+struct stats_answer {
+	struct rpc_call *call;
+	bool v2;
+};
+
+static void stats_done(void *data, const struct error *e, const Grpc__StatsContainerResponse *r)
+{
+	Containerd__Task__V2__StatsResponse resp = CONTAINERD__TASK__V2__STATS_RESPONSE__INIT;
+	Google__Protobuf__Any any = GOOGLE__PROTOBUF__ANY__INIT;
+	struct stats_answer *a = data;
+
+	if (e) {
+		rpc_call_fail(a->call, e);
+	} else {
+		(a->v2 ? metrics_fill_v2 : metrics_fill_v1)(r, &any);
+		resp.stats = &any;
+		rpc_call_reply(a->call, &resp.base);
+		free(any.value.data);
+	}
+	free(a);
+}
+
+/* containerd reads the version its host uses; our own command line asks for version 1. */
+static bool wants_v2(const struct rpc_call *call)
+{
+	return !str_eq(rpc_call_metadata(call, "containerd-namespace-ttrpc"), "caisson") &&
+	       access("/sys/fs/cgroup/cgroup.controllers", F_OK) == 0;
+}
+
+static void handle_stats(struct rpc_call *call, const ProtobufCMessage *m, void *data)
+{
+	struct error e = ERROR_INIT;
+	REQ(StatsRequest, rq);
+	struct container *c = find_container(data, call, rq->id);
+	struct stats_answer *a;
+	int r;
+
+	if (!c)
+		return;
+	a = xnew(struct stats_answer);
+	a->call = call;
+	a->v2 = wants_v2(call);
+	r = container_stats(c, false, stats_done, a, &e);
+	if (r < 0) {
+		rpc_call_fail(call, &e);
+		free(a);
+	}
+}
+
+/* --- the rest --- */
+
+static void handle_checkpoint(struct rpc_call *call, const ProtobufCMessage *m, void *data)
+{
+	rpc_call_failf(call, EOPNOTSUPP, "checkpoint is not supported");
+}
+
+static void handle_shutdown(struct rpc_call *call, const ProtobufCMessage *m, void *data)
+{
+	struct shim *s = data;
+	REQ(ShutdownRequest, rq);
+
+	if (rq->now || sandbox_empty(s->sandbox))
+		shim_quit_soon(s);
+	rpc_call_reply_empty(call);
+}
+
+/* In the order of task.proto; task_v3.proto has the same. */
+static rpc_handler_fn *const handlers[] = {
+	handle_state, handle_create, handle_start,  handle_delete,   handle_pids,     handle_pause,
+	handle_resume, handle_checkpoint, handle_kill, handle_exec, handle_resize, handle_close_io,
+	handle_update, handle_wait, handle_stats, handle_connect, handle_shutdown,
+};
+
+static const struct rpc_service services[] = {
+	{ &containerd__task__v2__task__descriptor, handlers },
+	{ &containerd__task__v3__task__descriptor, handlers },
+};
+
+void shim_add_task_services(struct shim *s)
+{
+	for (size_t i = 0; i < ARRAY_SIZE(services); i++)
+		rpc_server_add(s->server, &services[i], s);
+}
