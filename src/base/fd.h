@@ -48,7 +48,8 @@ int file_write_at(int dirfd, const char *path, const char *text);
 int file_replace_at(int dirfd, const char *path, const void *p, size_t n, mode_t mode);
 
 /* An AF_UNIX stream/seqpacket listener or connection; paths longer than sun_path work (through
- * /proc/self/fd of the directory). @type SOCK_STREAM or SOCK_SEQPACKET. The descriptor or -errno. Listening replaces a stale
+ * /proc/self/fd of the directory). @type SOCK_STREAM or SOCK_SEQPACKET, for unix_connect
+ * also with SOCK_NONBLOCK (-EAGAIN: the listener's backlog is full). The descriptor or -errno. Listening replaces a stale
  * socket file; the new one has @mode. */
 int unix_listen(const char *path, int type, mode_t mode);
 int unix_connect(const char *path, int type);

@@ -31,7 +31,7 @@ int loop_run_once(struct loop *l, int timeout_ms);
 void loop_quit(struct loop *l, int code);
 bool loop_quitting(const struct loop *l);
 
-/* @events: EPOLLIN, EPOLLOUT, ... level-triggered. The descriptor stays the caller's and must outlive the source. NULL and errno. */
+/* @events: EPOLLIN, EPOLLOUT, ... level-triggered unless EPOLLET is among them. The descriptor stays the caller's and must outlive the source. NULL and errno. */
 typedef void loop_io_fn(struct loop_source *s, int fd, uint32_t events, void *data);
 struct loop_source *loop_add_io(struct loop *l, int fd, uint32_t events, loop_io_fn *fn, void *data);
 /* 0 events keeps the source but hears only errors. */
