@@ -183,45 +183,6 @@ void str_make_printable(char *s)
 			*s = *s == '\n' || *s == '\t' ? ' ' : '?';
 }
 
-/* Length of the UTF-8 sequence at @s (RFC 3629: shortest form, no surrogates, up to U+10FFFF), 0 if there is none. */
-static size_t utf8_length(const char *str)
-{
-	const unsigned char *s = (const unsigned char *)str;
-	unsigned char low = 0x80, high = 0xbf;
-	size_t n;
-
-	if (s[0] < 0x80)
-		return 1;
-	if (s[0] < 0xc2 || s[0] > 0xf4)
-		return 0;
-	n = s[0] < 0xe0 ? 2 : s[0] < 0xf0 ? 3 : 4;
-	if (s[0] == 0xe0)
-		low = 0xa0;
-	else if (s[0] == 0xed)
-		high = 0x9f;
-	else if (s[0] == 0xf0)
-		low = 0x90;
-	else if (s[0] == 0xf4)
-		high = 0x8f;
-	if (s[1] < low || s[1] > high)
-		return 0;
-	for (size_t i = 2; i < n; i++)
-		if (s[i] < 0x80 || s[i] > 0xbf)
-			return 0;
-	return n;
-}
-
-void str_make_utf8(char *s)
-{
-	while (*s) {
-		size_t n = utf8_length(s);
-
-		if (!n)
-			*s = '?';
-		s += n ? n : 1;
-	}
-}
-
 int str_to_signal(const char *s)
 {
 	const char *name;

@@ -53,8 +53,6 @@ char *strv_join(const struct strv *v, const char *sep);
 
 /* Replaces control bytes by '?' in place, so that foreign text stays one harmless line. */
 void str_make_printable(char *s);
-/* Replaces bytes that are no UTF-8 by '?' in place: receivers in Go and Rust refuse a message for one of them. */
-void str_make_utf8(char *s);
 
 /* Signals by name ("TERM", "SIGTERM", "15", "SIGRTMIN+3"): 1..64, or -EINVAL. */
 int str_to_signal(const char *s);

@@ -21,6 +21,7 @@
 #include "base/loop.h"
 #include "base/str.h"
 #include "ttrpc.pb-c.h"
+#include "wire/utf8.h"
 
 #include <errno.h>
 #include <stdio.h>
@@ -51,7 +52,8 @@ struct listener {
 	struct list link;
 	struct rpc_server *server;
 	int fd;
-	struct loop_source *io, *resume;
+	struct loop_source *io;
+	struct loop_source *resume; /* timer; made in advance, as it is for when descriptors are out */
 	int (*check)(int fd, void *data);
 	void *data;
 };
@@ -123,15 +125,31 @@ static void send_response(struct client *c, uint32_t stream, const Ttrpc__Respon
 	}
 }
 
+/* Receivers in Go and Rust refuse a whole message for one byte that is not UTF-8. */
+static void make_utf8(char *s)
+{
+	uint32_t c;
+
+	for (size_t left = strlen(s); left;) {
+		int n = utf8_decode(s, left, &c);
+
+		if (n < 0) {
+			*s = '?';
+			n = 1;
+		}
+		s += n;
+		left -= (size_t)n;
+	}
+}
+
 static void send_status(struct client *c, uint32_t stream, enum rpc_code code, const char *text)
 {
 	char message[ERROR_TEXT_MAX];
 	Google__Rpc__Status status = GOOGLE__RPC__STATUS__INIT;
 	Ttrpc__Response r = TTRPC__RESPONSE__INIT;
 
-	/* A receiver written in Go refuses the whole message for one byte that is not UTF-8. */
 	snprintf(message, sizeof(message), "%s", text);
-	str_make_utf8(message);
+	make_utf8(message);
 	status.code = (int32_t)code;
 	status.message = message;
 	r.status = &status;
@@ -609,11 +627,7 @@ static void accept_resume(struct loop_source *src, void *data)
 /* Without this a lack of descriptors would spin: the connection stays in the backlog and the listener stays readable. */
 static void accept_pause(struct listener *l)
 {
-	if (!l->resume)
-		l->resume = loop_add_timer(l->server->loop, ACCEPT_PAUSE_MS, accept_resume, l);
-	else
-		loop_timer_set(l->resume, ACCEPT_PAUSE_MS);
-	if (l->resume)
+	if (loop_timer_set(l->resume, ACCEPT_PAUSE_MS) == 0)
 		loop_io_set(l->io, 0);
 }
 
@@ -641,6 +655,15 @@ static void accept_io(struct loop_source *src, int fd, uint32_t events, void *da
 		log_warn("ttrpc: connection dropped: %s", strerror(-r));
 }
 
+static void listener_free(struct listener *l)
+{
+	list_del(&l->link);
+	loop_source_free(l->io);
+	loop_source_free(l->resume);
+	fd_close(l->fd);
+	free(l);
+}
+
 int rpc_server_listen(struct rpc_server *s, int listen_fd, int (*accept_check)(int fd, void *data), void *data)
 {
 	struct listener *l = xnew(struct listener);
@@ -650,28 +673,19 @@ int rpc_server_listen(struct rpc_server *s, int listen_fd, int (*accept_check)(i
 	l->fd = listen_fd;
 	l->check = accept_check;
 	l->data = data;
+	list_init(&l->link);
 	if (r >= 0) {
-		l->io = loop_add_io(s->loop, listen_fd, EPOLLIN, accept_io, l);
-		if (!l->io)
-			r = -errno;
+		l->resume = loop_add_timer(s->loop, -1, accept_resume, l);
+		l->io = l->resume ? loop_add_io(s->loop, listen_fd, EPOLLIN, accept_io, l) : NULL;
+		r = l->io ? 0 : -errno;
 	}
 	if (r < 0) {
-		fd_close(listen_fd);
-		free(l);
+		listener_free(l);
 		return r;
 	}
 	list_add(&s->listeners, &l->link);
 	listeners_update(s);
 	return 0;
-}
-
-static void listener_free(struct listener *l)
-{
-	list_del(&l->link);
-	loop_source_free(l->io);
-	loop_source_free(l->resume);
-	fd_close(l->fd);
-	free(l);
 }
 
 /* --- the server --- */
