@@ -20,6 +20,7 @@
 #define LIMIT_CONFIG_STRING 4096 /* bytes of a value */
 #define LIMIT_CONFIG_REGEX 256 /* bytes of an element of enable_annotations */
 #define LIMIT_STATE_FILE MIB(16)
+#define LIMIT_HOOK_OUTPUT 512 /* of what a failed hook printed, in the error */
 #define LIMIT_PROC_FILE MIB(4)
 
 /* parsers */
@@ -53,6 +54,8 @@
 #define LIMIT_AGENT_CONSOLES 8
 #define LIMIT_AGENT_READ KIB(64) /* bytes of one ReadStdout answer */
 #define LIMIT_AGENT_UNKNOWN 32 /* unknown settings that are named */
+#define LIMIT_AGENT_LISTED 4096 /* processes of one StatsContainer answer */
+#define LIMIT_AGENT_ARGS KIB(4) /* bytes of a command line in it */
 #define LIMIT_AGENT_DNS KIB(16) /* resolv.conf */
 #define LIMIT_AGENT_CMDLINE KIB(64)
 #define LIMIT_AGENT_MODULE_LIST KIB(64)

@@ -10,8 +10,10 @@
 #pragma once
 
 #include "base/error.h"
+#include "base/list.h"
 #include "base/mem.h"
 #include "base/str.h"
+#include "hv/tsc.h"
 
 #include <stdbool.h>
 #include <stdint.h>
@@ -34,10 +36,13 @@ enum {
 };
 
 enum hv_event {
-	HV_EVENT_EXITED, /* the VMM process ended; text has its status and last words */
-	HV_EVENT_PANICKED, /* the guest kernel panicked */
-	HV_EVENT_SHUTDOWN, /* the guest powered off */
+	HV_EVENT_EXITED, /* the VMM process ended; text has its status and last words; always the last event */
+	HV_EVENT_PANICKED, /* the guest kernel panicked; text is the kernel's own line */
+	HV_EVENT_SHUTDOWN, /* the guest powered off or rebooted, which ends the VM too */
+	HV_EVENT_PAUSED, /* the vCPUs stand still; answers pause(on) */
+	HV_EVENT_RESUMED, /* they run again; answers pause(off) */
 };
+/* Called from the loop with nothing of the driver on the stack: @h may be freed in it. */
 typedef void hv_event_fn(struct hv *h, enum hv_event ev, const char *text, void *data);
 
 /* All strings are copied by hv_new; descriptors are borrowed until start returns. */
@@ -72,8 +77,8 @@ struct hv_dev {
 	int fd; /* vhost-user: a connected or connectable socket; tap: the tap. Taken by the driver on success */
 	const char *socket; /* vhost-user: path to connect to, where fd is -1 */
 	const char *tag; /* fs */
-	unsigned queue_size;
-	unsigned queues;
+	unsigned queue_size; /* fs, blk, tap; 0: QEMU's default */
+	unsigned queues; /* fs, blk; 0: one */
 	const char *path; /* blk: image */
 	bool readonly;
 	const char *mac; /* tap */
@@ -84,14 +89,16 @@ struct hv_size {
 	uint64_t mem_mib;
 };
 
+/* Operations that no capability of the driver names are NULL. */
 struct hv_ops {
 	const char *name; /* the NAME of [hypervisor.NAME] */
 	uint64_t caps;
 	size_t size; /* of the driver's state, which embeds struct hv first */
+	void (*init)(struct hv *h); /* what is not zero at first; NULL: nothing */
 	int (*prepare)(struct hv *h, struct error *e); /* files, sockets, argv; nothing runs yet */
 	int (*start)(struct hv *h, struct error *e); /* the VM runs; its end arrives as an event */
 	int (*stop)(struct hv *h, struct error *e); /* asks nothing of the guest: the VMM is killed; EXITED follows */
-	int (*pause)(struct hv *h, bool on, struct error *e);
+	int (*pause)(struct hv *h, bool on, struct error *e); /* asks; HV_EVENT_PAUSED or _RESUMED answers */
 	int (*save)(struct hv *h, int dirfd, struct error *e);
 	int (*add)(struct hv *h, struct hv_dev *d, struct error *e); /* before start: cold; after: hot */
 	int (*remove)(struct hv *h, struct hv_dev *d, struct error *e);
@@ -106,6 +113,10 @@ struct hv {
 	hv_event_fn *event;
 	void *data;
 	pid_t pid; /* of the VMM; 0 while none runs */
+	int status; /* of the VMM's end, as from waitpid(2) */
+	bool oom_killed; /* it ended because its cgroup ran out of memory */
+	struct tsc_mark born; /* when hv_new ran */
+	struct list events; /* on their way to @event */
 };
 
 /* The drivers that are built in, NULL-terminated. */
@@ -117,6 +128,9 @@ struct hv *hv_new(const struct hv_ops *ops, const struct hv_config *cfg, struct 
 void hv_free(struct hv *h); /* kills a running VMM and waits for it */
 DEFINE_AUTOPTR(hv, hv_free);
 
+/* For drivers: delivers the event from the loop, in order. */
+void hv_emit(struct hv *h, enum hv_event ev, const char *fmt, ...) __attribute__((format(printf, 3, 4)));
+
 /*
  * What this host can run, found without hanging: CPU flags decide about KVM (a /dev/kvm without vmx/svm is a software KVM for
  * enlightened guests and is not used), then the device is opened and asked. `why` is one line for people.
@@ -127,6 +141,8 @@ struct hv_probe {
 	char why[256];
 };
 void hv_probe_host(struct hv_probe *ret);
+/* Whether one of the "flags" lines of this /proc/cpuinfo has vmx or svm. */
+bool hv_cpuinfo_has_virt(const char *cpuinfo);
 
 /* The last @max lines of <dir>/console.log, printable, for error messages. Owned; "" when there is none. */
 char *hv_console_tail(const char *dir, unsigned max);

@@ -1,0 +1,59 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * args - what QEMU is started with: its argument vector and the guest kernel's command line, from tables.
+ *
+ * Nothing is opened or looked up here: the same struct qemu_vm gives the same arguments. Text that came from outside (ids, tags,
+ * CPU features) is checked against the alphabet of its place before it is spliced into an option, so no comma in it can begin
+ * another one; files are descriptors, save those that QEMU can only open by name.
+ */
+#pragma once
+
+#include "base/error.h"
+#include "base/str.h"
+#include "hv/hv.h"
+
+#include <stddef.h>
+#include <stdint.h>
+
+enum {
+	QEMU_ON_MICROVM = 1 << 0,
+	QEMU_ON_Q35 = 1 << 1,
+	QEMU_ON_TCG = 1 << 2,
+	QEMU_ON_KVM = 1 << 3,
+	QEMU_ON_DEBUG = 1 << 4,
+	QEMU_ON_QUIET = 1 << 5,
+};
+
+struct qemu_machine {
+	const char *name; /* of -machine and of the key machine_type */
+	unsigned on; /* QEMU_ON_* of the tables */
+	const char *options; /* of -machine */
+	const char *bus; /* what the names of virtio devices end in */
+	const char *global; /* -global, NULL: none */
+	size_t max_devices; /* of hv_dev */
+};
+
+/* The machine for this name, the default one for NULL. NULL and the reason. */
+const struct qemu_machine *qemu_machine_find(const char *name, struct error *e);
+
+struct qemu_vm {
+	const struct hv_config *cfg;
+	const struct qemu_machine *machine;
+	const char *program; /* argv[0] */
+	const char *kernel, *initrd; /* absolute; initrd may be NULL */
+	const char *root; /* "root=" for an image; NULL: there is none */
+	uint32_t tsc_khz; /* of the host; 0: unknown */
+	int qmp_fd, console_fd;
+	int entropy_fd; /* -1: QEMU's own generator, fed by getrandom(2) */
+	const struct hv_dev *devs; /* .fd is what QEMU gets; for disks an open image */
+	size_t ndevs;
+};
+
+/* Checks what will be spliced in; for use before anything is opened. */
+int qemu_check_config(const struct hv_config *c, struct error *e);
+int qemu_check_dev(const struct hv_dev *d, struct error *e);
+
+/* The arguments, argv[0] first. -E2BIG: the kernel's command line is too long. */
+int qemu_args(const struct qemu_vm *vm, struct strv *ret_argv, struct error *e);
+/* The kernel's command line: the driver's own parameters, then the configuration's. */
+char *qemu_cmdline(const struct qemu_vm *vm);
