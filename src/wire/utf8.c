@@ -4,6 +4,7 @@
 
 #include <errno.h>
 #include <stdbool.h>
+#include <string.h>
 
 static bool is_scalar(uint32_t c)
 {
@@ -42,4 +43,20 @@ size_t utf8_encode(uint32_t c, char out[UTF8_MAX])
 		out[i] = (char)(0x80 | (c & 0x3f));
 	out[0] = (char)(mark[len] | c);
 	return len;
+}
+
+void utf8_clean(char *s)
+{
+	uint32_t c;
+
+	for (size_t left = strlen(s); left;) {
+		int n = utf8_decode(s, left, &c);
+
+		if (n < 0) {
+			*s = '?';
+			n = 1;
+		}
+		s += n;
+		left -= (size_t)n;
+	}
 }

@@ -15,3 +15,7 @@
 int utf8_decode(const char *p, size_t n, uint32_t *ret);
 /* Writes 1..4 bytes and returns their number; 0 if @c is a surrogate or above U+10FFFF. */
 size_t utf8_encode(uint32_t c, char out[UTF8_MAX]);
+
+/* Replaces every byte of @s that is no part of valid UTF-8 by '?', for texts that go into protobuf strings: receivers in Go and
+ * Rust refuse a whole message for one bad byte. */
+void utf8_clean(char *s);

@@ -1,0 +1,41 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * agent - the state of caisson-agent: one loop, one server, one sandbox.
+ *
+ * The agent is process 1 of a guest and does what the host asks over ttRPC: containers, their processes and stdio. It is one
+ * thread; nothing it does waits for the host, a container or the virtio-fs daemon.
+ */
+#pragma once
+
+#include "agent/conf.h"
+#include "agent/container.h"
+#include "agent/events.h"
+#include "agent/pending.h"
+#include "agent/relay.h"
+#include "agent/sandbox.h"
+#include "agent/streams.h"
+
+#include "rpc/address.h"
+
+struct alog;
+struct loop;
+struct rpc_server;
+
+struct agent {
+	struct loop *loop;
+	struct rpc_server *server;
+	struct alog *log;
+	const struct agent_conf *conf;
+	struct rpc_address addr;
+	bool init; /* process 1: the machine is ours */
+	bool listening;
+	struct streams streams;
+	struct relay_set relays;
+	struct containers containers;
+	struct sandbox sandbox;
+	struct events events;
+	struct loop_source *child, *term[2], *linger;
+};
+
+/* Answers the last calls, stops what runs and ends the loop. */
+void agent_shutdown(struct agent *a);

@@ -1,0 +1,43 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * conf - the agent's settings: from the kernel command line in a guest ("agent.log=debug"), from the program's own command
+ * line elsewhere.
+ *
+ * The names are Kata's, so that a Kata configuration's kernel_params keep their meaning. A name that is not in the table is
+ * kept for a warning; it is not an error, because the command line may have been written for another agent.
+ */
+#pragma once
+
+#include "base/str.h"
+
+#include <stdbool.h>
+#include <stdint.h>
+
+/* The addresses a host expects (the agent protocol's defaults). */
+#define AGENT_RPC_PORT 1024
+#define AGENT_LOG_PORT 1025
+#define AGENT_CONSOLE_PORT 1026
+#define AGENT_STREAM_PORT 1027
+
+#define AGENT_RUN_DIR "/run/kata-containers"
+
+struct agent_conf {
+	char *server_addr; /* "vsock://CID:PORT" or "unix://PATH" */
+	char *run_dir; /* bundles, share, sandbox files */
+	int log_level; /* enum log_level */
+	uint32_t log_port;
+	uint32_t stream_port;
+	bool debug_console;
+	uint32_t debug_console_port;
+	uint32_t pipe_size; /* bytes of the containers' stdio pipes, 0: the kernel's default */
+	bool devmode; /* programs may dump core */
+	struct strv unknown; /* names of agent.* settings that nobody reads, and values that make no sense */
+};
+
+void agent_conf_init(struct agent_conf *c);
+void agent_conf_done(struct agent_conf *c);
+DEFINE_AUTODONE(agent_conf, agent_conf_done);
+
+/* Reads the kernel's command line @text. Never fails: what cannot be used is named in @c->unknown, at most LIMIT_AGENT_UNKNOWN
+ * of them. */
+void agent_conf_parse_cmdline(struct agent_conf *c, const char *text);

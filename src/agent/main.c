@@ -1,0 +1,256 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * caisson-agent - the program: process 1 of a guest, or with --address an agent on an ordinary machine, which is how it is
+ * tested.
+ */
+#include "agent/agent.h"
+#include "agent/alog.h"
+#include "agent/boot.h"
+#include "agent/listen.h"
+#include "agent/service.h"
+
+#include "rpc/ttrpc.h"
+
+#include "base/args.h"
+#include "base/fd.h"
+#include "base/log.h"
+#include "base/loop.h"
+
+#include <errno.h>
+#include <malloc.h>
+#include <signal.h>
+#include <stdio.h>
+#include <sys/prctl.h>
+#include <unistd.h>
+
+#define LINGER_MS 200 /* how long the host may take to hang up after DestroySandbox */
+
+static void on_child(struct loop_source *s, const struct signalfd_siginfo *si, void *data)
+{
+	containers_reap(data);
+}
+
+static void on_term(struct loop_source *s, const struct signalfd_siginfo *si, void *data)
+{
+	agent_shutdown(data);
+}
+
+static void end_loop(struct loop_source *s, void *data)
+{
+	struct agent *a = data;
+
+	loop_quit(a->loop, 0);
+}
+
+static void on_idle(void *data)
+{
+	struct agent *a = data;
+
+	loop_quit(a->loop, 0);
+}
+
+void agent_shutdown(struct agent *a)
+{
+	struct container *c;
+
+	if (a->linger)
+		return;
+	list_for_each(c, &a->containers.head, link)
+		container_kill(c);
+	rpc_server_on_idle(a->server, on_idle, a);
+	a->linger = loop_add_timer(a->loop, rpc_server_clients(a->server) ? LINGER_MS : 0, end_loop, a);
+	if (!a->linger)
+		loop_quit(a->loop, 0);
+}
+
+/* > 0: listening. 0: the kernel has no vsock yet. */
+static int agent_start_listening(void *data, struct error *e)
+{
+	struct agent *a = data;
+	int fd = agent_listen(&a->addr, 0, e), r;
+
+	if (fd == -EAFNOSUPPORT)
+		return 0;
+	r = fd < 0 ? fd : rpc_server_listen(a->server, fd, agent_peer_check, NULL);
+	if (r < 0)
+		return r;
+	fd = agent_listen(&a->addr, a->conf->stream_port, e);
+	r = fd < 0 ? fd : streams_start(&a->streams, a->loop, fd, e);
+	if (r < 0)
+		return r;
+	fd = agent_listen(&a->addr, a->conf->log_port, e);
+	r = fd < 0 ? fd : alog_listen(a->log, fd, e);
+	if (r < 0)
+		return r;
+	a->listening = true;
+	return 1;
+}
+
+/* Things that need nothing but the loop. */
+static int agent_init(struct agent *a, const struct agent_conf *conf, struct error *e)
+{
+	int r;
+
+	a->conf = conf;
+	a->loop = loop_new();
+	if (!a->loop)
+		return error_set(e, errno, "event loop");
+	streams_init(&a->streams);
+	relay_set_init(&a->relays, a->loop);
+	containers_init(&a->containers);
+	sandbox_init(&a->sandbox, conf);
+	r = events_init(&a->events, a, e);
+	if (r < 0)
+		return r;
+	a->log = alog_new(a->loop, STDERR_FILENO, conf->log_level, e);
+	if (!a->log)
+		return -EIO;
+	a->child = loop_add_signal(a->loop, SIGCHLD, on_child, a);
+	a->term[0] = loop_add_signal(a->loop, SIGTERM, on_term, a);
+	a->term[1] = loop_add_signal(a->loop, SIGINT, on_term, a);
+	if (!a->child || !a->term[0] || !a->term[1])
+		return error_set(e, errno, "signals");
+	a->server = rpc_server_new(a->loop);
+	service_register(a);
+	return rpc_address_parse(conf->server_addr, &a->addr, e);
+}
+
+static int agent_run(struct agent *a, struct error *e)
+{
+	int r;
+
+	for (size_t i = 0; i < a->conf->unknown.n; i++)
+		log_warn("kernel command line: %s", a->conf->unknown.v[i]);
+	r = a->init ? boot_modules(agent_start_listening, a, e) : agent_start_listening(a, e);
+	if (r < 0)
+		return r;
+	if (!a->listening)
+		return error_plain(e, EAFNOSUPPORT, "the kernel has no vsock: nobody can reach the agent");
+	if (a->init)
+		boot_finish(a->conf->devmode);
+	log_info("version %s listens on %s", CAISSON_VERSION, a->conf->server_addr);
+	r = loop_run(a->loop);
+	return r < 0 ? error_set(e, r, "event loop") : 0;
+}
+
+static void agent_done(struct agent *a)
+{
+	containers_done(&a->containers);
+	events_done(&a->events);
+	sandbox_done(&a->sandbox);
+	rpc_server_free(a->server);
+	streams_done(&a->streams);
+	relay_set_done(&a->relays);
+	alog_free(a->log);
+	rpc_address_done(&a->addr);
+	loop_free(a->loop);
+}
+
+/* Small arenas: what one large request needed goes back to the system after it. */
+static void tune_memory(void)
+{
+	mallopt(M_TRIM_THRESHOLD, 64 << 10);
+	mallopt(M_MMAP_THRESHOLD, 64 << 10);
+	mallopt(M_TOP_PAD, 16 << 10);
+}
+
+static int run(const struct agent_conf *conf, bool init, struct error *e)
+{
+	struct agent a = { .init = init };
+	int r;
+
+	tune_memory();
+	signal(SIGPIPE, SIG_IGN);
+	/* Not dumpable: containers cannot look into the children that set them up. */
+	if (prctl(PR_SET_CHILD_SUBREAPER, 1) < 0 || prctl(PR_SET_DUMPABLE, 0) < 0)
+		return error_set(e, errno, "prctl");
+	r = agent_init(&a, conf, e);
+	if (r >= 0)
+		r = agent_run(&a, e);
+	agent_done(&a);
+	return r;
+}
+
+static void main_init(void)
+{
+	autodone(agent_conf) conf;
+	autofree char *cmdline = NULL;
+	struct error e = ERROR_INIT;
+	int r;
+
+	agent_conf_init(&conf);
+	r = boot_prepare(&e);
+	if (r >= 0)
+		r = boot_cmdline(&cmdline, &e);
+	if (r >= 0) {
+		agent_conf_parse_cmdline(&conf, cmdline);
+		r = run(&conf, true, &e);
+	}
+	boot_power_off(r < 0 ? e.text : "the sandbox has ended");
+}
+
+struct options {
+	const char *address, *run_dir, *log_level;
+	bool help, version;
+};
+
+static const struct arg_option option_table[] = {
+	{ "address", 'a', ARG_STRING, offsetof(struct options, address), "URL", "listen on unix://PATH or vsock://CID:PORT" },
+	{ "run-dir", 'r', ARG_STRING, offsetof(struct options, run_dir), "DIR", "bundles and mounts (" AGENT_RUN_DIR ")" },
+	{ "log-level", 'l', ARG_STRING, offsetof(struct options, log_level), "LEVEL", "error, warn, info or debug" },
+	{ "help", 'h', ARG_BOOL, offsetof(struct options, help), NULL, "show this text" },
+	{ "version", 'v', ARG_BOOL, offsetof(struct options, version), NULL, "show the version" },
+};
+
+static int conf_from_options(struct agent_conf *conf, const struct options *o, struct error *e)
+{
+	if (!o->address)
+		return error_plain(e, EINVAL, "not process 1 of a guest: --address is needed");
+	free(conf->server_addr);
+	conf->server_addr = xstrdup(o->address);
+	if (o->run_dir) {
+		free(conf->run_dir);
+		conf->run_dir = xstrdup(o->run_dir);
+	}
+	if (o->log_level)
+		conf->log_level = log_level_parse(o->log_level);
+	if (conf->log_level < 0)
+		return error_plain(e, EINVAL, "--log-level %s: not a level", o->log_level);
+	return 0;
+}
+
+static int main_options(int argc, char **argv)
+{
+	static const struct arg_spec spec = { .options = option_table, .n = ARRAY_SIZE(option_table) };
+	autodone(agent_conf) conf;
+	struct options o = { 0 };
+	struct error e = ERROR_INIT;
+	int r = args_parse(&spec, argc, argv, &o, &e);
+
+	agent_conf_init(&conf);
+	if (r >= 0 && o.help) {
+		printf("Usage: caisson-agent --address URL [option...]\n");
+		args_print_options(&spec, stdout);
+		return 0;
+	}
+	if (r >= 0 && o.version) {
+		printf("caisson-agent %s\n", CAISSON_VERSION);
+		return 0;
+	}
+	if (r >= 0 && r < argc)
+		r = error_plain(&e, EINVAL, "unexpected argument \"%s\"", argv[r]);
+	if (r >= 0)
+		r = conf_from_options(&conf, &o, &e);
+	if (r >= 0)
+		r = run(&conf, false, &e);
+	if (r < 0)
+		fprintf(stderr, "caisson-agent: %s\n", e.text);
+	return r < 0;
+}
+
+int main(int argc, char **argv)
+{
+	if (getpid() == 1)
+		main_init();
+	return main_options(argc, argv);
+}

@@ -1,0 +1,177 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* sandbox - see sandbox.h. */
+#include "agent/sandbox.h"
+
+#include "agent/conf.h"
+#include "agent/ctr.h"
+
+#include "sys/kmod.h"
+#include "sys/ns.h"
+
+#include "base/buf.h"
+#include "base/fd.h"
+#include "base/limits.h"
+#include "base/path.h"
+
+#include "agent.pb-c.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <limits.h>
+#include <sched.h>
+#include <unistd.h>
+
+void sandbox_init(struct sandbox *s, const struct agent_conf *conf)
+{
+	*s = (struct sandbox){ .conf = conf, .ipc = -1, .uts = -1, .net = -1, .pid = -1 };
+	storages_init(&s->storages, conf->run_dir);
+}
+
+void sandbox_done(struct sandbox *s)
+{
+	storages_release(&s->storages, &s->refs);
+	storages_done(&s->storages);
+	s->ipc = fd_close(s->ipc);
+	s->uts = fd_close(s->uts);
+	s->net = fd_close(s->net);
+	s->pid = fd_close(s->pid);
+	free(s->id);
+	s->id = NULL;
+	s->created = false;
+}
+
+/* --- the steps of creation --- */
+
+static int check_request(const struct sandbox *s, const Grpc__CreateSandboxRequest *req, struct error *e)
+{
+	if (s->created)
+		return error_plain(e, EEXIST, "sandbox %s exists already", s->id);
+	if (strlen(req->hostname) > HOST_NAME_MAX)
+		return error_plain(e, EINVAL, "hostname \"%.70s...\" is longer than %d", req->hostname, HOST_NAME_MAX);
+	if (!str_empty(req->guest_hook_path))
+		return error_plain(e, EOPNOTSUPP, "guest hooks (%s) are not supported", req->guest_hook_path);
+	return id_check(req->sandbox_id, "sandbox id", e);
+}
+
+static int make_dirs(struct sandbox *s, const Grpc__CreateSandboxRequest *req, struct error *e)
+{
+	static const char *const dirs[] = { "sandbox", "shared/containers" };
+
+	for (size_t i = 0; i < ARRAY_SIZE(dirs); i++) {
+		autofree char *path = xasprintf("%s/%s", s->conf->run_dir, dirs[i]);
+		int r = path_mkdir_all(path, 0755);
+
+		if (r < 0)
+			return error_set(e, r, "create %s", path);
+	}
+	return 0;
+}
+
+static int load_modules(struct sandbox *s, const Grpc__CreateSandboxRequest *req, struct error *e)
+{
+	autofree char *dir = req->n_kernel_modules ? kmod_dir() : NULL;
+
+	for (size_t i = 0; i < req->n_kernel_modules; i++) {
+		const Grpc__KernelModule *m = req->kernel_modules[i];
+		struct strv words = { m->parameters, m->n_parameters };
+		autofree char *params = strv_join(&words, " ");
+		int r = kmod_load(dir, m->name, params, e);
+
+		if (r < 0)
+			return r;
+	}
+	return 0;
+}
+
+/*
+ * The agent steps into new namespaces, takes hold of them, and steps back. Being one thread, it does nothing else meanwhile;
+ * should it not get back, its own hostname and ipc are the sandbox's, which harms nobody.
+ */
+static int make_namespaces(struct sandbox *s, const Grpc__CreateSandboxRequest *req, struct error *e)
+{
+	autoclose int old_ipc = ns_open(0, NS_IPC), old_uts = ns_open(0, NS_UTS);
+	int r = 0;
+
+	s->net = ns_open(0, NS_NET);
+	if (old_ipc < 0 || old_uts < 0 || s->net < 0)
+		return error_plain(e, EIO, "the agent's own namespaces cannot be opened");
+	if (unshare(CLONE_NEWIPC | CLONE_NEWUTS) < 0)
+		return error_set(e, errno, "new ipc and uts namespaces");
+	if (*req->hostname && sethostname(req->hostname, strlen(req->hostname)) < 0)
+		r = error_set(e, errno, "hostname \"%s\"", req->hostname);
+	s->ipc = ns_open(0, NS_IPC);
+	s->uts = ns_open(0, NS_UTS);
+	if (r == 0 && (s->ipc < 0 || s->uts < 0))
+		r = error_plain(e, EIO, "the sandbox's namespaces cannot be opened");
+	if (setns(old_ipc, CLONE_NEWIPC) < 0 || setns(old_uts, CLONE_NEWUTS) < 0)
+		r = error_set(e, errno, "back to the agent's namespaces");
+	return r;
+}
+
+static int mount_storages(struct sandbox *s, const Grpc__CreateSandboxRequest *req, struct error *e)
+{
+	return storages_add(&s->storages, req->storages, req->n_storages, &s->refs, e);
+}
+
+static int write_resolv_conf(struct sandbox *s, const Grpc__CreateSandboxRequest *req, struct error *e)
+{
+	autofree char *path = xasprintf("%s/sandbox/resolv.conf", s->conf->run_dir);
+	autodone(buf) text = BUF_INIT(LIMIT_AGENT_DNS);
+	int r = 0;
+
+	if (!req->n_dns)
+		return 0;
+	for (size_t i = 0; i < req->n_dns && r >= 0; i++)
+		r = buf_addf(&text, "%s\n", req->dns[i]);
+	if (r >= 0)
+		r = file_replace_at(AT_FDCWD, path, buf_ptr(&text), buf_len(&text), 0644);
+	return r < 0 ? error_set(e, r, "%s", path) : 0;
+}
+
+static int (*const create_steps[])(struct sandbox *, const Grpc__CreateSandboxRequest *, struct error *) = {
+	load_modules, make_dirs, make_namespaces, mount_storages, write_resolv_conf,
+};
+
+int sandbox_create(struct sandbox *s, const Grpc__CreateSandboxRequest *req, struct error *e)
+{
+	int r = check_request(s, req, e);
+
+	if (r < 0)
+		return r;
+	for (size_t i = 0; i < ARRAY_SIZE(create_steps) && r >= 0; i++)
+		r = create_steps[i](s, req, e);
+	if (r < 0) {
+		sandbox_done(s);
+		return r;
+	}
+	s->id = xstrdup(req->sandbox_id);
+	s->created = true;
+	return 0;
+}
+
+/* --- for containers --- */
+
+/* True if @spec asks for a new namespace of this type, as opposed to none or a given one. */
+static bool wants_new(const Grpc__Spec *spec, const char *type)
+{
+	for (size_t i = 0; i < spec->linux->n_namespaces; i++)
+		if (str_eq(spec->linux->namespaces[i]->type, type))
+			return str_empty(spec->linux->namespaces[i]->path);
+	return false;
+}
+
+void sandbox_shared_ns(const struct sandbox *s, const Grpc__Spec *spec, bool pidns, struct ctr_shared_ns *ret)
+{
+	ret->ipc = wants_new(spec, "ipc") ? s->ipc : -1;
+	ret->uts = wants_new(spec, "uts") ? s->uts : -1;
+	ret->net = wants_new(spec, "network") ? s->net : -1;
+	ret->pid = pidns ? s->pid : -1;
+}
+
+int sandbox_lend_pidns(struct sandbox *s, pid_t pid, struct error *e)
+{
+	if (s->pid >= 0)
+		return 0;
+	s->pid = ns_open(pid, NS_PID);
+	return s->pid < 0 ? error_set(e, s->pid, "the sandbox's pid namespace") : 0;
+}

@@ -1,0 +1,39 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * sandbox - what the containers of one guest share: namespaces, storages, resolv.conf. There is one sandbox in a guest's life.
+ *
+ * ipc and uts namespaces are made with the sandbox and kept open; the network is the guest's own. A pid namespace is shared
+ * where the host asks for it: that of the first container that was created with sandbox_pidns.
+ */
+#pragma once
+
+#include "agent/storage.h"
+
+#include "base/error.h"
+#include "base/str.h"
+
+#include <stdbool.h>
+#include <sys/types.h>
+
+struct agent_conf;
+struct ctr_shared_ns;
+typedef struct Grpc__CreateSandboxRequest Grpc__CreateSandboxRequest;
+typedef struct Grpc__Spec Grpc__Spec;
+
+struct sandbox {
+	const struct agent_conf *conf;
+	bool created;
+	char *id;
+	int ipc, uts, net, pid; /* namespaces, -1: none */
+	struct storages storages;
+	struct strv refs; /* the sandbox's own storages */
+};
+
+void sandbox_init(struct sandbox *s, const struct agent_conf *conf);
+/* All or nothing. */
+int sandbox_create(struct sandbox *s, const Grpc__CreateSandboxRequest *req, struct error *e);
+void sandbox_done(struct sandbox *s);
+/* Which of the namespaces a container with @spec joins. The descriptors stay the sandbox's. */
+void sandbox_shared_ns(const struct sandbox *s, const Grpc__Spec *spec, bool pidns, struct ctr_shared_ns *ret);
+/* The container with init @pid lends its pid namespace, unless another does already. */
+int sandbox_lend_pidns(struct sandbox *s, pid_t pid, struct error *e);
