@@ -6,11 +6,8 @@
  */
 #include "sandbox/internal.h"
 
-#include "base/buf.h"
 #include "base/fd.h"
-#include "base/limits.h"
 #include "base/loop.h"
-#include "wire/json.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -37,23 +34,9 @@ static void child_ended(struct loop_source *s, pid_t pid, int status, void *data
 	free(h);
 }
 
-/* The annotations of the spec as a JSON object. Owned. */
-static char *annotations_json(const oci_spec *spec)
-{
-	autodone(buf) b = BUF_INIT(LIMIT_CONFIG_JSON);
-	struct json_writer w;
-
-	json_writer_init(&w, &b, NULL);
-	json_open_object(&w, NULL);
-	for (size_t i = 0; i < spec->n_annotations; i++)
-		json_add_str(&w, spec->annotations[i]->key, spec->annotations[i]->value);
-	json_close(&w);
-	return xstrdup(json_writer_end(&w) < 0 ? "{}" : buf_str(&b));
-}
-
 static _Noreturn void run_in_child(const struct container *c, enum oci_hook_kind kind, const char *status, int report)
 {
-	autofree char *annotations = annotations_json(c->spec);
+	autofree char *annotations = oci_annotations_json(c->spec);
 	const struct oci_state st = {
 		.id = c->id,
 		.status = status,

@@ -1,0 +1,268 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * create - and what run shares with it: from a bundle to a created container.
+ *
+ * Everything that can be wrong is found before anything is made. What is made is a visible table of steps, undone backwards; the state file comes first, so
+ * that delete can clean up whatever happens to us.
+ */
+#include "cli/cli.h"
+
+#include "base/fd.h"
+#include "base/log.h"
+#include "base/path.h"
+#include "base/proc.h"
+#include "config/config.h"
+#include "rpc/handover.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <time.h>
+#include <unistd.h>
+
+struct creation {
+	const struct cli *cli;
+	const struct create_options *o;
+	const char *id;
+	char *bundle, *sandbox, *socket;
+	oci_spec *spec;
+	struct config *config;
+	struct cli_container c;
+	bool own_shim;
+	pid_t pid;
+};
+
+static void creation_done(struct creation *k)
+{
+	free(k->bundle);
+	free(k->sandbox);
+	free(k->socket);
+	oci_spec_free(k->spec);
+	config_free(k->config);
+	cli_container_done(&k->c);
+}
+
+/* --- plan --- */
+
+/* A container of a pod lives in the pod's machine. */
+static const char *pod_sandbox(const oci_spec *s)
+{
+	static const struct {
+		const char *type, *id;
+	} keys[] = {
+		{ "io.kubernetes.cri.container-type", "io.kubernetes.cri.sandbox-id" },
+		{ "io.kubernetes.cri-o.ContainerType", "io.kubernetes.cri-o.SandboxID" },
+	};
+
+	for (size_t i = 0; i < ARRAY_SIZE(keys); i++) {
+		const char *type = oci_annotation(s, keys[i].type);
+
+		if (str_eq(type, "container"))
+			return oci_annotation(s, keys[i].id);
+	}
+	return NULL;
+}
+
+static int plan(struct creation *k, struct error *e)
+{
+	const char *pod;
+	int r = id_check(k->id, "container id", e);
+
+	if (r < 0)
+		return r;
+	if (k->o->preserve_fds)
+		return error_plain(e, EOPNOTSUPP, "--preserve-fds is not supported: descriptors of the host do not exist in the guest");
+	k->bundle = path_absolute(k->o->bundle ? k->o->bundle : ".");
+	if (!k->bundle)
+		return error_set(e, errno, "working directory");
+	r = oci_spec_load(k->bundle, &k->spec, e);
+	if (r == 0)
+		r = oci_spec_check(k->spec, k->bundle, e);
+	if (r == 0)
+		r = config_load(k->cli->config, NULL, &k->config, e);
+	if (r < 0)
+		return r;
+	pod = pod_sandbox(k->spec);
+	if (pod && id_check(pod, "sandbox id", e) < 0)
+		return -EINVAL;
+	k->sandbox = cli_sandbox_name(k->cli, pod ? pod : k->id);
+	k->own_shim = !pod;
+	k->socket = xasprintf("%s/%s/shim.sock", CLI_RUN_DIR, k->sandbox);
+	return 0;
+}
+
+/* --- execute --- */
+
+static char *now_rfc3339(void)
+{
+	struct timespec ts;
+	char day[32];
+	struct tm tm;
+
+	clock_gettime(CLOCK_REALTIME, &ts);
+	gmtime_r(&ts.tv_sec, &tm);
+	strftime(day, sizeof(day), "%Y-%m-%dT%H:%M:%S", &tm);
+	return xasprintf("%s.%09ldZ", day, ts.tv_nsec);
+}
+
+static int step_directory(struct creation *k, struct error *e)
+{
+	struct store_container *st = &k->c.st;
+	int r = cli_container_make(k->cli, k->id, &k->c, e);
+
+	if (r < 0)
+		return r;
+	st->id = xstrdup(k->id);
+	st->bundle = xstrdup(k->bundle);
+	st->sandbox = xstrdup(k->sandbox);
+	st->socket = xstrdup(k->socket);
+	st->created = now_rfc3339();
+	st->owner = xasprintf("%u", getuid());
+	st->rootfs = xstrdup(k->spec->root->path);
+	st->annotations = oci_annotations_json(k->spec);
+	st->terminal = k->spec->process->terminal;
+	r = store_container_save(k->c.dirfd, st, e);
+	if (r < 0)
+		cli_container_remove(k->cli, k->id, NULL);
+	return r;
+}
+
+static void undo_directory(struct creation *k)
+{
+	struct error e = ERROR_INIT;
+
+	if (cli_container_remove(k->cli, k->id, &e) < 0)
+		log_warn("%s", error_text(&e));
+}
+
+static int step_shim(struct creation *k, struct error *e)
+{
+	return k->own_shim ? cli_shim_start(k->cli, k->sandbox, k->bundle, e) : 0;
+}
+
+static void undo_shim(struct creation *k)
+{
+	struct error e = ERROR_INIT;
+
+	if (!k->own_shim || cli_shim_shutdown(k->socket, CLI_STATE_MS))
+		return;
+	if (cli_shim_clean(k->sandbox, k->bundle, &e) < 0)
+		log_warn("%s", error_text(&e));
+}
+
+static int step_proxy(struct creation *k, struct error *e)
+{
+	const char *netns = NULL;
+	struct cli_stdio io = {
+		.terminal = k->spec->process->terminal,
+		.detach = k->o->detach,
+		.console_socket = k->o->console_socket,
+		.args = k->spec->process->args,
+	};
+
+	io.new_netns = oci_has_namespace(k->spec, "network", &netns) && !netns;
+	io.netns = netns;
+	autodone(strv) args = STRV_INIT;
+	for (size_t i = 0; i < k->spec->process->n_args; i++)
+		strv_add(&args, k->spec->process->args[i]);
+	io.args = args.v;
+	k->pid = cli_start_proxy(k->sandbox, k->id, "", &io, e);
+	return k->pid < 0 ? (int)k->pid : 0;
+}
+
+static void undo_proxy(struct creation *k)
+{
+	cli_kill_proxy(k->pid);
+}
+
+static int step_task(struct creation *k, struct error *e)
+{
+	Containerd__Task__V2__CreateTaskRequest rq = CONTAINERD__TASK__V2__CREATE_TASK_REQUEST__INIT;
+	autoptr(rpc_client) r = NULL;
+	int64_t timeout = (int64_t)k->config->runtime.create_container_timeout * 1000 + k->config->agent.reconnect_timeout_ms;
+	int err = cli_shim_connect(k->socket, &r, e);
+
+	if (err < 0)
+		return err;
+	rq.id = (char *)(uintptr_t)k->id;
+	rq.bundle = k->bundle;
+	rq.terminal = k->spec->process->terminal;
+	rq.stdin = rq.stdout = rq.stderr = HANDOVER_STDIO;
+	return cli_task_call(r, "Create", &rq.base, timeout, NULL, e);
+}
+
+static int step_record(struct creation *k, struct error *e)
+{
+	int r = proc_start_time(k->pid, &k->c.st.pid_start);
+
+	if (r < 0)
+		return error_set(e, r, "init proxy %d", (int)k->pid);
+	k->c.st.pid = k->pid;
+	r = store_container_save(k->c.dirfd, &k->c.st, e);
+	if (r == 0)
+		r = cli_write_pid_file(k->o->pid_file, k->pid, e);
+	return r;
+}
+
+static void undo_task(struct creation *k)
+{
+	struct error e = ERROR_INIT;
+
+	/* The machine goes with its only container; in a pod the container alone does. */
+	if (cli_delete(k->cli, k->id, true, &e) < 0)
+		log_warn("%s", error_text(&e));
+}
+
+static const struct {
+	int (*run)(struct creation *k, struct error *e);
+	void (*undo)(struct creation *k);
+} steps[] = {
+	{ step_directory, undo_directory },
+	{ step_shim, undo_shim },
+	{ step_proxy, undo_proxy },
+	{ step_task, undo_task },
+	{ step_record, NULL },
+};
+
+pid_t cli_create(const struct cli *c, const struct create_options *o, const char *id, struct error *e)
+{
+	struct creation k = { .cli = c, .o = o, .id = id, .c = CLI_CONTAINER_INIT };
+	size_t done = 0;
+	int r = plan(&k, e);
+
+	while (r == 0 && done < ARRAY_SIZE(steps)) {
+		r = steps[done].run(&k, e);
+		if (r == 0)
+			done++;
+	}
+	if (r < 0)
+		while (done > 0)
+			if (steps[--done].undo)
+				steps[done].undo(&k);
+	creation_done(&k);
+	return r < 0 ? r : k.pid;
+}
+
+#define OPT(...) CLI_OPT(create_options, __VA_ARGS__)
+static const struct arg_option options[] = {
+	OPT("bundle", 'b', ARG_STRING, bundle, "DIR", "the bundle (default: the working directory)"),
+	OPT("console-socket", 0, ARG_STRING, console_socket, "PATH", "unix socket that receives the terminal's master"),
+	OPT("pid-file", 0, ARG_STRING, pid_file, "FILE", "where to write the pid of the init proxy"),
+	OPT("no-pivot", 0, ARG_BOOL, no_pivot, NULL, "no effect: the guest's root file system is always left by pivot_root"),
+	OPT("no-new-keyring", 0, ARG_BOOL, no_new_keyring, NULL, "no effect: the guest's keyrings are the container's own"),
+	OPT("preserve-fds", 0, ARG_INT, preserve_fds, "N", "not supported unless 0"),
+};
+
+static int cmd_create(const struct cli *c, void *opts, int nargs, char **args, struct error *e)
+{
+	struct create_options *o = opts;
+	pid_t pid;
+
+	o->detach = true;
+	pid = cli_create(c, o, args[0], e);
+	return pid < 0 ? (int)pid : 0;
+}
+
+const struct cli_command command_create = {
+	.name = "create", .operands = "ID", .summary = "create a container from a bundle, ready to be started",
+	.options = CLI_OPTIONS(options), .size = sizeof(struct create_options), .min = 1, .max = 1, .run = cmd_create,
+};
