@@ -1,0 +1,42 @@
+# SPDX-License-Identifier: Apache-2.0
+# The short commands; Meson does the work. BUILD is where it is done.
+
+BUILD ?= build
+DESTDIR ?=
+
+.PHONY: all build guest demo check bench install clean
+
+all: build
+
+$(BUILD)/build.ninja:
+	tools/install-deps build
+	meson setup $(BUILD) .
+
+build: $(BUILD)/build.ninja
+	ninja -C $(BUILD)
+
+guest: build
+	guest/build --agent $(BUILD)/src/agent/caisson-agent --out $(BUILD)/guest
+
+# From nothing to a container in its own virtual machine.
+demo:
+	tools/install-deps build run
+	$(MAKE) guest
+	tools/demo $(BUILD)
+
+check:
+	tools/install-deps build run check
+	$(MAKE) guest
+	tests/run $(BUILD)
+
+bench:
+	tools/install-deps build run check
+	$(MAKE) guest
+	bench/run $(BUILD)
+
+install: guest
+	DESTDIR=$(DESTDIR) meson install -C $(BUILD) --no-rebuild
+	tools/install-guest $(BUILD)
+
+clean:
+	rm -rf $(BUILD)
