@@ -33,3 +33,5 @@ int pbjson_parse(const struct json *v, const ProtobufCMessageDescriptor *desc, s
 
 /* Failures stick to @w. */
 void pbjson_write(struct json_writer *w, const char *key, const ProtobufCMessage *m);
+/* The entries of a map as one object. */
+void pbjson_write_map(struct json_writer *w, const char *key, ProtobufCMessage *const *entries, size_t n);

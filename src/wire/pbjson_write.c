@@ -102,9 +102,9 @@ static int compare_entries(const void *a, const void *b)
 	return r ? r : (x > y) - (x < y);
 }
 
-static void write_map(struct json_writer *w, const char *key, ProtobufCMessage *const *entries, size_t n)
+void pbjson_write_map(struct json_writer *w, const char *key, ProtobufCMessage *const *entries, size_t n)
 {
-	autofree ProtobufCMessage *const **sorted = mem_try_calloc(n, sizeof(*sorted));
+	autofree ProtobufCMessage *const **sorted = mem_try_calloc(n + 1, sizeof(*sorted));
 
 	if (!sorted) {
 		w->err = w->err ? w->err : -ENOMEM;
@@ -133,7 +133,7 @@ static void write_repeated(struct json_writer *w, const ProtobufCFieldDescriptor
 	if (!n)
 		return;
 	if (pbjson_is_map(f)) {
-		write_map(w, f->name, (ProtobufCMessage *const *)array, n);
+		pbjson_write_map(w, f->name, (ProtobufCMessage *const *)array, n);
 		return;
 	}
 	json_open_array(w, f->name);
