@@ -4,15 +4,15 @@
  *
  * Sections [hypervisor.NAME], [agent.kata], [runtime] and [factory]. The table (keys.c) has a row
  * for every key that Kata 4.1 knows: {section, key, type, offset, default, annotation, limits,
- * help}. The loader, annotations, `caisson env`, the documented template, the man page and the table
- * in docs/configuration.md come from it.
+ * help}. The loader, annotations, `caisson env`, the documented template, the man page and the
+ * table in docs/configuration.md come from it.
  *
- * Nothing that is set and has no effect goes unsaid: a Kata key that Caisson does not support yet is
- * a row without an offset, and setting it to anything but Kata's default gives one warning that names
- * it; a value of a supported key that Caisson cannot serve yet gives a warning and leaves what
- * was there; a key that nobody knows gives a warning. Where ignoring a key would take protection
- * away (confidential guests, hashes of the guest's files, policies) it is an error instead.
- * A key of the wrong type or out of range is an error with file:line:column.
+ * Nothing that is set and has no effect goes unsaid: a Kata key that Caisson does not support yet
+ * is a row without an offset, and setting it to anything but Kata's default gives one warning that
+ * names it; a value of a supported key that Caisson cannot serve yet gives a warning and leaves
+ * what was there; a key that nobody knows gives a warning. Where ignoring a key would take
+ * protection away (confidential guests, hashes of the guest's files, policies) it is an error
+ * instead. A key of the wrong type or out of range is an error with file:line:column.
  *
  * States: config_load makes one; config_annotate changes it; then it is read only. One thread.
  */
@@ -35,20 +35,20 @@ struct config_hypervisor {
 	char *kernel;
 	char *initrd; /* not both initrd and image */
 	char *image;
-	char *machine_type; /* NULL: the driver's choice */
-	char *kernel_params; /* appended to the driver's own */
-	char *cpu_features; /* appended to -cpu MODEL, */
+	char *machine_type;   /* NULL: the driver's choice */
+	char *kernel_params;  /* appended to the driver's own */
+	char *cpu_features;   /* appended to -cpu MODEL, */
 	char *seccompsandbox; /* of QEMU's -sandbox; NULL: the driver's default (on, all denied) */
 	struct strv enable_annotations, valid_hypervisor_paths;
-	double default_vcpus; /* > 0, at most the host's CPUs */
+	double default_vcpus;	   /* > 0, at most the host's CPUs */
 	uint32_t default_maxvcpus; /* 1 .. the host's CPUs */
-	uint32_t default_memory; /* MiB */
-	double overhead_vcpus; /* added to limits in static sizing */
-	uint32_t overhead_memory; /* MiB, likewise */
-	bool rootless; /* VMM under an unprivileged uid */
-	char *shared_fs; /* "virtio-fs" */
-	char *virtio_fs_daemon; /* NULL: the first that is installed */
-	char *virtio_fs_cache; /* "never", "metadata", "auto", "always" */
+	uint32_t default_memory;   /* MiB */
+	double overhead_vcpus;	   /* added to limits in static sizing */
+	uint32_t overhead_memory;  /* MiB, likewise */
+	bool rootless;		   /* VMM under an unprivileged uid */
+	char *shared_fs;	   /* "virtio-fs" */
+	char *virtio_fs_daemon;	   /* NULL: the first that is installed */
+	char *virtio_fs_cache;	   /* "never", "metadata", "auto", "always" */
 	struct strv valid_virtio_fs_daemon_paths, virtio_fs_extra_args;
 	uint32_t virtio_fs_queue_size; /* a power of two */
 	uint32_t virtio_fs_cache_size; /* MiB of the DAX window; 0: none */
@@ -60,9 +60,9 @@ struct config_hypervisor {
 
 struct config_agent {
 	bool enable_debug, debug_console_enabled;
-	uint32_t dial_timeout_ms; /* between two attempts to connect */
+	uint32_t dial_timeout_ms;      /* between two attempts to connect */
 	uint32_t reconnect_timeout_ms; /* in all; >= dial_timeout_ms */
-	struct strv kernel_modules; /* "NAME PARAMETERS" each */
+	struct strv kernel_modules;    /* "NAME PARAMETERS" each */
 };
 
 struct config_runtime {
@@ -71,12 +71,12 @@ struct config_runtime {
 	bool disable_guest_seccomp;
 	bool sandbox_cgroup_only, static_sandbox_resource_mgmt, disable_new_netns;
 	uint32_t create_container_timeout; /* s */
-	struct strv sandbox_bind_mounts; /* "PATH", "PATH:ro", "PATH:rw" */
+	struct strv sandbox_bind_mounts;   /* "PATH", "PATH:ro", "PATH:rw" */
 };
 
 struct config {
-	char *path; /* the main file, or NULL: built-in defaults */
-	struct strv files; /* all that were read, in order */
+	char *path;	      /* the main file, or NULL: built-in defaults */
+	struct strv files;    /* all that were read, in order */
 	struct strv warnings; /* one printable line each, for the caller to log once */
 	struct config_hypervisor hypervisor;
 	struct config_agent agent;
@@ -98,22 +98,22 @@ DEFINE_AUTOPTR(config, config_free);
 int config_load(const char *path, const char *option_path, struct config **ret, struct error *e);
 
 /*
- * Applies one annotation. 0: applied, or not one of io.katacontainers.config.*, or one that is known and
- * not supported yet (then a warning was added). -ENOENT: unknown, a warning was added; the caller goes
- * on. Anything else refuses the container, and @c is as before: -EPERM (not enabled by enable_annotations,
- * a path not among the valid_* globs, or never accepted from an annotation), -EINVAL (type, range),
- * -EOPNOTSUPP (not supported yet, and must not be ignored).
+ * Applies one annotation. 0: applied, or not one of io.katacontainers.config.*, or one that is
+ * known and not supported yet (then a warning was added). -ENOENT: unknown, a warning was added;
+ * the caller goes on. Anything else refuses the container, and @c is as before: -EPERM (not enabled
+ * by enable_annotations, a path not among the valid_* globs, or never accepted from an annotation),
+ * -EINVAL (type, range), -EOPNOTSUPP (not supported yet, and must not be ignored).
  */
 int config_annotate(struct config *c, const char *key, const char *value, struct error *e);
 
-/* The configuration in force: every supported key with its value and where that came from ("default", a file with line,
- * "annotation"). For `caisson env`. The JSON (owned) has "files", "warnings", the sections as objects, and "origins" by
- * full key. */
+/* The configuration in force: every supported key with its value and where that came from
+ * ("default", a file with line, "annotation"). For `caisson env`. The JSON (owned) has "files",
+ * "warnings", the sections as objects, and "origins" by full key. */
 void config_print_toml(const struct config *c, FILE *f);
-char *config_to_json(const struct config *c);
+char *config_to_json(const struct config *c); /* NULL: larger than LIMIT_CONFIG_ENV */
 
-/* Made from the table: the documented configuration.toml, the list of keys for the man page (scdoc) and for
- * docs/configuration.md. */
+/* Made from the table: the documented configuration.toml, the list of keys for the man page (scdoc)
+ * and for docs/configuration.md. */
 void config_print_template(FILE *f);
 void config_print_man(FILE *f);
 void config_print_markdown(FILE *f);
