@@ -46,6 +46,7 @@ struct jail {
 /* @root is created if missing (0700) and may be removed when the VMM has been started. */
 int jail_init(struct jail *j, const char *root, struct error *e);
 void jail_done(struct jail *j);
+DEFINE_AUTODONE(jail, jail_done);
 
 /* The directories of the host that programs and their libraries live in, as the host has them. */
 void jail_add_system(struct jail *j);

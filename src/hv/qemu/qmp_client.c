@@ -219,7 +219,7 @@ void qmp_client_drain(struct qmp_client *c)
 static void capabilities_done(const struct json *data, const struct error *e, void *arg)
 {
 	if (e)
-		log_warn("QMP greeting: %s", error_text(e));
+		log_debug("QMP greeting: %s", error_text(e));
 }
 
 struct qmp_client *qmp_client_new(struct loop *l, int fd, qmp_event_fn *fn, void *arg, struct error *e)
