@@ -78,7 +78,8 @@ struct arg_parser {
 	struct error *e;
 };
 
-static int apply(struct arg_parser *p, const struct arg_option *o, const char *shown, const char *value)
+static int apply(struct arg_parser *p, const struct arg_option *o, const char *shown,
+		 const char *value)
 {
 	if (!value && o->type != ARG_BOOL) {
 		if (p->next >= p->argc)
@@ -86,14 +87,16 @@ static int apply(struct arg_parser *p, const struct arg_option *o, const char *s
 		value = p->argv[p->next++];
 	}
 	if (set_value(o, p->out, value) < 0)
-		return error_plain(p->e, EINVAL, "invalid value \"%s\" for option %s", value, shown);
+		return error_plain(p->e, EINVAL, "invalid value \"%s\" for option %s", value,
+				   shown);
 	return 0;
 }
 
 static int parse_long(struct arg_parser *p, const char *shown, const char *name)
 {
 	const char *eq = strchr(name, '=');
-	const struct arg_option *o = find_long(p->spec, name, eq ? (size_t)(eq - name) : strlen(name));
+	const struct arg_option *o =
+		find_long(p->spec, name, eq ? (size_t)(eq - name) : strlen(name));
 
 	if (!o)
 		return error_plain(p->e, EINVAL, "unknown option %s", shown);
@@ -137,7 +140,9 @@ static int parse_option(struct arg_parser *p, const char *arg)
 /* Operands met among the options are collected and put back behind them, in order. */
 int args_parse(const struct arg_spec *spec, int argc, char **argv, void *out, struct error *e)
 {
-	struct arg_parser p = { .spec = spec, .argc = argc, .next = 1, .argv = argv, .out = out, .e = e };
+	struct arg_parser p = {
+		.spec = spec, .argc = argc, .next = 1, .argv = argv, .out = out, .e = e
+	};
 	autofree char **operands = xnew_array(char *, (size_t)MAX(argc, 1));
 	int n = 0, first;
 

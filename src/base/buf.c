@@ -82,7 +82,8 @@ int buf_addf(struct buf *b, const char *fmt, ...)
 	n = vsnprintf(NULL, 0, fmt, ap);
 	to = n < 0 ? NULL : buf_reserve(b, (size_t)n);
 	if (to) {
-		vsnprintf(to, (size_t)n + 1, fmt, again); /* buf_reserve keeps one byte for the NUL */
+		vsnprintf(to, (size_t)n + 1, fmt,
+			  again); /* buf_reserve keeps one byte for the NUL */
 		b->end += (size_t)n;
 		r = 0;
 	}

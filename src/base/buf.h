@@ -14,9 +14,9 @@
 #include <stdint.h>
 
 struct buf {
-	char *data; /* NULL while empty and never filled; not NUL-terminated unless buf_str */
+	char *data;   /* NULL while empty and never filled; not NUL-terminated unless buf_str */
 	size_t start; /* first byte not yet consumed */
-	size_t end; /* behind the last byte */
+	size_t end;   /* behind the last byte */
 	size_t cap;
 	size_t max;
 };
@@ -39,7 +39,8 @@ DEFINE_AUTODONE(buf, buf_done);
 int buf_add(struct buf *b, const void *p, size_t n);
 int buf_add_str(struct buf *b, const char *s);
 int buf_addf(struct buf *b, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
-/* Makes room for @n more bytes at the end and returns the place, NULL if that passes the maximum. */
+/* Makes room for @n more bytes at the end and returns the place, NULL if that passes the maximum.
+ */
 void *buf_reserve(struct buf *b, size_t n);
 /* Says that @n of the reserved bytes were filled. */
 void buf_commit(struct buf *b, size_t n);
@@ -49,5 +50,6 @@ void buf_clear(struct buf *b);
 const char *buf_str(struct buf *b);
 /* Reads once from @fd, at most @n bytes. > 0: bytes, 0: end of file, -EAGAIN, -ENOBUFS, -errno. */
 ssize_t buf_read(struct buf *b, int fd, size_t n);
-/* Writes what is there; consumes what was taken. Bytes written, -EAGAIN, -errno. SIGPIPE is not raised on sockets. */
+/* Writes what is there; consumes what was taken. Bytes written, -EAGAIN, -errno. SIGPIPE is not
+ * raised on sockets. */
 ssize_t buf_write(struct buf *b, int fd);

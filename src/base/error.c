@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* error - see error.h. Text that does not fit is cut at the end; a prefix pushes the tail out, never the cause's start. */
+/* error - see error.h. Text that does not fit is cut at the end; a prefix pushes the tail out,
+ * never the cause's start. */
 #include "base/error.h"
 
 #include "base/str.h"

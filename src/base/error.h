@@ -15,7 +15,7 @@
 #define ERROR_TEXT_MAX 1024
 
 struct error {
-	int code; /* 0 or -errno */
+	int code;                  /* 0 or -errno */
 	char text[ERROR_TEXT_MAX]; /* one line, no newline, "" when code is 0 */
 };
 
@@ -25,8 +25,7 @@ struct error {
  * Sets the cause. @err is an errno of either sign; where it is not 0 its meaning is appended as
  * ": <strerror>". Returns -|err|. Line breaks in the text become spaces.
  */
-int error_set(struct error *e, int err, const char *fmt, ...)
-	__attribute__((format(printf, 3, 4)));
+int error_set(struct error *e, int err, const char *fmt, ...) __attribute__((format(printf, 3, 4)));
 
 /* As error_set, but without the meaning of @err behind the text. */
 int error_plain(struct error *e, int err, const char *fmt, ...)

@@ -135,7 +135,8 @@ int file_read_at(int dirfd, const char *path, size_t max, char **ret, size_t *re
 
 	if (fd < 0)
 		return -errno;
-	if (fstat(fd, &st) == 0 && S_ISREG(st.st_mode) && st.st_size > 0 && (uint64_t)st.st_size > max)
+	if (fstat(fd, &st) == 0 && S_ISREG(st.st_mode) && st.st_size > 0 &&
+	    (uint64_t)st.st_size > max)
 		return -EFBIG;
 	return fd_read_all(fd, max, ret, ret_len);
 }
@@ -158,7 +159,8 @@ int file_write_at(int dirfd, const char *path, const char *text)
 int file_replace_at(int dirfd, const char *path, const void *p, size_t n, mode_t mode)
 {
 	autofree char *tmp = xasprintf("%s.tmp%d", path, (int)getpid());
-	autoclose int fd = openat(dirfd, tmp, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC | O_NOFOLLOW, mode);
+	autoclose int fd =
+		openat(dirfd, tmp, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC | O_NOFOLLOW, mode);
 	int r;
 
 	if (fd < 0)
@@ -174,8 +176,8 @@ int file_replace_at(int dirfd, const char *path, const void *p, size_t n, mode_t
 }
 
 /*
- * Fills @sa for @path. sun_path holds 107 bytes; a longer path is named through a descriptor of its directory, which *dirfd receives
- * and which must stay open until the call is made.
+ * Fills @sa for @path. sun_path holds 107 bytes; a longer path is named through a descriptor of its
+ * directory, which *dirfd receives and which must stay open until the call is made.
  */
 static int unix_address(const char *path, struct sockaddr_un *sa, int *dirfd)
 {
@@ -191,8 +193,8 @@ static int unix_address(const char *path, struct sockaddr_un *sa, int *dirfd)
 	*dirfd = open(dir, O_PATH | O_DIRECTORY | O_CLOEXEC);
 	if (*dirfd < 0)
 		return -errno;
-	if ((size_t)snprintf(sa->sun_path, sizeof(sa->sun_path), "/proc/self/fd/%d/%s", *dirfd, base) >=
-	    sizeof(sa->sun_path))
+	if ((size_t)snprintf(sa->sun_path, sizeof(sa->sun_path), "/proc/self/fd/%d/%s", *dirfd,
+			     base) >= sizeof(sa->sun_path))
 		return -ENAMETOOLONG;
 	return 0;
 }
@@ -293,7 +295,10 @@ ssize_t fd_recv(int sock, void *p, size_t n, int *fds, size_t *nfds)
 	} control;
 	struct iovec iov = { .iov_base = p, .iov_len = n };
 	struct msghdr msg = {
-		.msg_iov = &iov, .msg_iovlen = 1, .msg_control = &control, .msg_controllen = sizeof(control),
+		.msg_iov = &iov,
+		.msg_iovlen = 1,
+		.msg_control = &control,
+		.msg_controllen = sizeof(control),
 	};
 	size_t room = nfds ? *nfds : 0, have = 0;
 	ssize_t r;

@@ -16,9 +16,10 @@
 #define LIMIT_CONFIG_TOML MIB(1)
 #define LIMIT_CONFIG_FILES 256 /* configuration.toml and its drop-ins */
 #define LIMIT_CONFIG_WARNINGS 100
-#define LIMIT_CONFIG_ENV MIB(16) /* JSON of a configuration: escapes may make text six times as long */
+#define LIMIT_CONFIG_ENV \
+	MIB(16) /* JSON of a configuration: escapes may make text six times as long */
 #define LIMIT_CONFIG_STRING 4096 /* bytes of a value */
-#define LIMIT_CONFIG_REGEX 256 /* bytes of an element of enable_annotations */
+#define LIMIT_CONFIG_REGEX 256   /* bytes of an element of enable_annotations */
 #define LIMIT_STATE_FILE MIB(16)
 #define LIMIT_HOOK_OUTPUT 512 /* of what a failed hook printed, in the error */
 #define LIMIT_PROC_FILE MIB(4)
@@ -35,55 +36,66 @@
 #define LIMIT_TTRPC_MESSAGE MIB(4)
 #define LIMIT_TTRPC_CLIENTS 64
 #define LIMIT_TTRPC_CALLS 4096 /* in flight, per connection */
-#define LIMIT_TTRPC_OUTPUT MIB(16) /* queued for one peer; a server cuts a client off that lets it pile up */
-#define LIMIT_TTRPC_PAUSE KIB(256) /* queued for one client: above it none of its requests are read */
+#define LIMIT_TTRPC_OUTPUT \
+	MIB(16) /* queued for one peer; a server cuts a client off that lets it pile up */
+#define LIMIT_TTRPC_PAUSE \
+	KIB(256) /* queued for one client: above it none of its requests are read */
 #define LIMIT_TTRPC_DECODED MIB(32) /* one message, unpacked */
-#define LIMIT_TTRPC_HELD MIB(64) /* requests in flight, unpacked, per connection */
+#define LIMIT_TTRPC_HELD MIB(64)    /* requests in flight, unpacked, per connection */
 
 /* the guest agent: what a host may make it hold */
 #define LIMIT_AGENT_CONTAINERS 256
 #define LIMIT_AGENT_PROCESSES 1024 /* of all containers, exited ones included */
-#define LIMIT_AGENT_EXITED 64 /* exit statuses of exec'd processes kept after somebody waited for them, per container */
+#define LIMIT_AGENT_EXITED                                                                         \
+	64 /* exit statuses of exec'd processes kept after somebody waited for them, per container \
+	    */
 #define LIMIT_AGENT_STORAGES 1024
 #define LIMIT_AGENT_STORAGE_OPTIONS 4096 /* bytes of a mount's data */
-#define LIMIT_AGENT_WAITERS 64 /* calls of one kind that wait for one object */
-#define LIMIT_AGENT_STREAMS 256 /* connections that no request has named yet */
+#define LIMIT_AGENT_WAITERS 64           /* calls of one kind that wait for one object */
+#define LIMIT_AGENT_STREAMS 256          /* connections that no request has named yet */
 #define LIMIT_AGENT_RELAYS 4096
 #define LIMIT_AGENT_LOG_RING KIB(64)
 #define LIMIT_AGENT_LOG_CLIENTS 8
 #define LIMIT_AGENT_CONSOLES 8
 #define LIMIT_AGENT_READ KIB(64) /* bytes of one ReadStdout answer */
-#define LIMIT_AGENT_UNKNOWN 32 /* unknown settings that are named */
-#define LIMIT_AGENT_LISTED 4096 /* processes of one StatsContainer answer */
-#define LIMIT_AGENT_ARGS KIB(4) /* bytes of a command line in it */
-#define LIMIT_AGENT_DNS KIB(16) /* resolv.conf */
+#define LIMIT_AGENT_UNKNOWN 32   /* unknown settings that are named */
+#define LIMIT_AGENT_LISTED 4096  /* processes of one StatsContainer answer */
+#define LIMIT_AGENT_ARGS KIB(4)  /* bytes of a command line in it */
+#define LIMIT_AGENT_DNS KIB(16)  /* resolv.conf */
 #define LIMIT_AGENT_CMDLINE KIB(64)
 #define LIMIT_AGENT_MODULE_LIST KIB(64)
 #define LIMIT_AGENT_CGROUP_FILE KIB(64)
 
 /* virtio devices: what a guest or a VMM may make a device process hold */
 #define LIMIT_GMEM_REGIONS 32
-#define LIMIT_VIRTQ_SIZE 1024 /* entries of a ring, and of an indirect table */
+#define LIMIT_VIRTQ_SIZE 1024   /* entries of a ring, and of an indirect table */
 #define LIMIT_VHOST_PAYLOAD 512 /* bytes behind a vhost-user header */
-#define LIMIT_VSOCK_CONNS 2048 /* connections of one device, both directions */
-#define LIMIT_VSOCK_GUEST_CONNS 1792 /* of these, opened by the guest: the host can always reach the agent */
-#define LIMIT_VSOCK_WINDOW KIB(256) /* bytes from the guest that one connection may hold for a slow host reader */
-#define LIMIT_VSOCK_RESETS 64 /* refusals waiting for a receive buffer; more: the guest's queue is not read */
+#define LIMIT_VSOCK_CONNS 2048  /* connections of one device, both directions */
+#define LIMIT_VSOCK_GUEST_CONNS \
+	1792 /* of these, opened by the guest: the host can always reach the agent */
+#define LIMIT_VSOCK_WINDOW \
+	KIB(256) /* bytes from the guest that one connection may hold for a slow host reader */
+#define LIMIT_VSOCK_RESETS \
+	64 /* refusals waiting for a receive buffer; more: the guest's queue is not read */
 
 /* containers in the guest, control groups */
-#define LIMIT_USER_FILE MIB(4) /* a container's /etc/passwd, /etc/group */
+#define LIMIT_USER_FILE MIB(4)  /* a container's /etc/passwd, /etc/group */
 #define LIMIT_USER_GROUPS 65536 /* additional groups of a process, the kernel's own limit */
 #define LIMIT_CGROUP_PIDS (1 << 20)
 #define LIMIT_CGROUP_DEPTH 64
-#define LIMIT_CTR_MOUNTS 4096 /* mounts, devices, masked and read-only paths: each of a container */
+#define LIMIT_CTR_MOUNTS 4096  /* mounts, devices, masked and read-only paths: each of a container \
+				*/
 #define LIMIT_DEVICE_RULES 512 /* rules of one device program */
-#define LIMIT_SECCOMP_ARGS 64 /* conditions of one rule */
+#define LIMIT_SECCOMP_ARGS 64  /* conditions of one rule */
 #define LIMIT_MODULES_DEP MIB(8)
 
 /* hypervisors: what a guest or a VMM may make the owner of a sandbox hold */
-#define LIMIT_HV_LOG MIB(1) /* console.log and vmm.log, each; as much again in the previous one (.1) */
+#define LIMIT_HV_LOG \
+	MIB(1) /* console.log and vmm.log, each; as much again in the previous one (.1) */
 #define LIMIT_HV_LOG_DEBUG MIB(64)
-#define LIMIT_HV_LOG_BURST KIB(256) /* bytes of one log taken within LIMIT_HV_LOG_WINDOW_MS, then the writer waits or loses them */
+#define LIMIT_HV_LOG_BURST                                                                         \
+	KIB(256) /* bytes of one log taken within LIMIT_HV_LOG_WINDOW_MS, then the writer waits or \
+		    loses them */
 #define LIMIT_HV_LOG_WINDOW_MS 100
 #define LIMIT_HV_LOG_LINE 512 /* bytes of a line that are looked at */
 #define LIMIT_HV_DEVICES 32

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * list - a doubly linked list with the links inside the elements. An unlinked element points to itself.
+ * list - a doubly linked list with the links inside the elements. An unlinked element points to
+ * itself.
  */
 #pragma once
 
@@ -12,7 +13,10 @@ struct list {
 	struct list *next, *prev;
 };
 
-#define LIST_INIT(l) { .next = &(l), .prev = &(l) }
+#define LIST_INIT(l)                       \
+	{                                  \
+		.next = &(l), .prev = &(l) \
+	}
 
 static inline void list_init(struct list *l)
 {
@@ -43,8 +47,9 @@ static inline void list_del(struct list *n)
 
 #define list_entry(l, type, member) container_of(l, type, member)
 /* The current element may be removed in the body, others not. */
-#define list_for_each(pos, head, member)                                                  \
-	for (__typeof__(pos) pos##_next = (pos = list_entry((head)->next, __typeof__(*pos), member), \
-					  list_entry(pos->member.next, __typeof__(*pos), member)); \
-	     &pos->member != (head);                                                      \
-	     pos = pos##_next, pos##_next = list_entry(pos->member.next, __typeof__(*pos), member))
+#define list_for_each(pos, head, member)                                        \
+	for (__typeof__(pos) pos##_next =                                       \
+		     (pos = list_entry((head)->next, __typeof__(*pos), member), \
+		     list_entry(pos->member.next, __typeof__(*pos), member));   \
+	     &pos->member != (head); pos = pos##_next,                          \
+			     pos##_next = list_entry(pos->member.next, __typeof__(*pos), member))

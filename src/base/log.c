@@ -18,7 +18,9 @@ static struct {
 	int fd;
 	enum log_format format;
 	enum log_level max;
-} sink = { .program = "caisson", .fd = STDERR_FILENO, .format = LOG_FORMAT_BARE, .max = LOG_LEVEL_WARN };
+} sink = {
+	.program = "caisson", .fd = STDERR_FILENO, .format = LOG_FORMAT_BARE, .max = LOG_LEVEL_WARN
+};
 
 static const char *const level_names[] = {
 	[LOG_LEVEL_ERROR] = "error",
@@ -104,13 +106,14 @@ static size_t log_format_line(char *line, size_t room, enum log_level level, con
 	log_time(when, sizeof(when));
 	switch (sink.format) {
 	case LOG_FORMAT_JSON:
-		n = snprintf(line, room, "{\"level\":\"%s\",\"time\":\"%s\",\"msg\":\"", level_names[level], when);
+		n = snprintf(line, room, "{\"level\":\"%s\",\"time\":\"%s\",\"msg\":\"",
+			     level_names[level], when);
 		n += (int)log_json_escape(line + n, room - (size_t)n - 4, text);
 		n += snprintf(line + n, room - (size_t)n, "\"}");
 		break;
 	case LOG_FORMAT_TEXT:
-		n = snprintf(line, room, "%s %s %s[%d]: %s", when, level_names[level], sink.program, (int)getpid(),
-			     text);
+		n = snprintf(line, room, "%s %s %s[%d]: %s", when, level_names[level], sink.program,
+			     (int)getpid(), text);
 		break;
 	default:
 		n = snprintf(line, room, "%s: %s", sink.program, text);

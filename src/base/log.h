@@ -2,9 +2,10 @@
 /*
  * log - one line a message, to one sink a process.
  *
- * The sink is a file descriptor; the format is text ("<time> <level> <program>[pid]: text"), the JSON
- * of runc's --log-format=json ({"level","msg","time"}), or kmsg style without time for a guest's
- * console. A message is written with one write(2), so that several processes may share a file.
+ * The sink is a file descriptor; the format is text ("<time> <level> <program>[pid]: text"), the
+ * JSON of runc's --log-format=json ({"level","msg","time"}), or kmsg style without time for a
+ * guest's console. A message is written with one write(2), so that several processes may share a
+ * file.
  */
 #pragma once
 

@@ -2,8 +2,9 @@
 /*
  * loop - see loop.h.
  *
- * Every source is a descriptor in one epoll set: timerfd, signalfd and pidfd make the other kinds out of the first. A source freed while
- * events are being dispatched goes to a graveyard until the batch is over, so that a stale event finds it dead instead of gone.
+ * Every source is a descriptor in one epoll set: timerfd, signalfd and pidfd make the other kinds
+ * out of the first. A source freed while events are being dispatched goes to a graveyard until the
+ * batch is over, so that a stale event finds it dead instead of gone.
  */
 #include "base/loop.h"
 
@@ -84,7 +85,8 @@ void loop_free(struct loop *l)
 	free(l);
 }
 
-static struct loop_source *source_new(struct loop *l, enum source_kind kind, int fd, bool own, void *data)
+static struct loop_source *source_new(struct loop *l, enum source_kind kind, int fd, bool own,
+				      void *data)
 {
 	struct loop_source *s = xnew(struct loop_source);
 
@@ -181,7 +183,8 @@ struct loop_source *loop_add_signal(struct loop *l, int sig, loop_signal_fn *fn,
 	sigaddset(&set, sig);
 	if (sigprocmask(SIG_BLOCK, &set, NULL) < 0)
 		return NULL;
-	s = source_new(l, SOURCE_SIGNAL, signalfd(-1, &set, SFD_CLOEXEC | SFD_NONBLOCK), true, data);
+	s = source_new(l, SOURCE_SIGNAL, signalfd(-1, &set, SFD_CLOEXEC | SFD_NONBLOCK), true,
+		       data);
 	s->fn.signal = fn;
 	return source_watch(s, EPOLLIN);
 }
@@ -253,8 +256,9 @@ static void dispatch(struct loop_source *s, uint32_t events)
 /* Runs what was deferred before this call; what that defers waits for the next round. */
 static void run_deferred(struct loop *l)
 {
-	struct loop_source *last = list_empty(&l->deferred) ? NULL :
-		list_entry(l->deferred.prev, struct loop_source, link);
+	struct loop_source *last = list_empty(&l->deferred)
+					   ? NULL
+					   : list_entry(l->deferred.prev, struct loop_source, link);
 
 	while (last && !list_empty(&l->deferred)) {
 		struct loop_source *s = list_entry(l->deferred.next, struct loop_source, link);

@@ -31,9 +31,11 @@ int loop_run_once(struct loop *l, int timeout_ms);
 void loop_quit(struct loop *l, int code);
 bool loop_quitting(const struct loop *l);
 
-/* @events: EPOLLIN, EPOLLOUT, ... level-triggered unless EPOLLET is among them. The descriptor stays the caller's and must outlive the source. NULL and errno. */
+/* @events: EPOLLIN, EPOLLOUT, ... level-triggered unless EPOLLET is among them. The descriptor
+ * stays the caller's and must outlive the source. NULL and errno. */
 typedef void loop_io_fn(struct loop_source *s, int fd, uint32_t events, void *data);
-struct loop_source *loop_add_io(struct loop *l, int fd, uint32_t events, loop_io_fn *fn, void *data);
+struct loop_source *loop_add_io(struct loop *l, int fd, uint32_t events, loop_io_fn *fn,
+				void *data);
 /* 0 events keeps the source but hears only errors. */
 int loop_io_set(struct loop_source *s, uint32_t events);
 
@@ -46,7 +48,8 @@ int loop_timer_set(struct loop_source *s, int64_t ms);
 typedef void loop_signal_fn(struct loop_source *s, const struct signalfd_siginfo *si, void *data);
 struct loop_source *loop_add_signal(struct loop *l, int sig, loop_signal_fn *fn, void *data);
 
-/* Called once when the child @pid has ended; it has been reaped: @status as from waitpid(2). The source is freed after the call. */
+/* Called once when the child @pid has ended; it has been reaped: @status as from waitpid(2). The
+ * source is freed after the call. */
 typedef void loop_child_fn(struct loop_source *s, pid_t pid, int status, void *data);
 struct loop_source *loop_add_child(struct loop *l, pid_t pid, loop_child_fn *fn, void *data);
 

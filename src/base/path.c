@@ -41,7 +41,8 @@ int path_mkdir_in_root(int rootfd, const char *path, mode_t mode)
 
 	if (fd < 0)
 		return fd;
-	/* Every prefix is looked up again from the root, so that links inside the root are followed as the container would. */
+	/* Every prefix is looked up again from the root, so that links inside the root are followed
+	 * as the container would. */
 	for (char *c = strtok_r(copy, "/", &save); c; c = strtok_r(NULL, "/", &save)) {
 		autofree char *prefix = xstrndup(path, (size_t)(c - copy) + strlen(c));
 		int next;
@@ -167,15 +168,19 @@ char *path_absolute(const char *path)
 
 int id_check(const char *id, const char *what, struct error *e)
 {
-	static const char alphabet[] = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_+-.";
+	static const char alphabet[] =
+		"abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_+-.";
 	size_t n = id ? strlen(id) : 0;
 
 	if (!n)
 		return error_plain(e, EINVAL, "%s must not be empty", what);
 	if (n > LIMIT_ID_MAX)
-		return error_plain(e, EINVAL, "%s is too long: %zu characters, at most %d are allowed", what, n,
-				   LIMIT_ID_MAX);
+		return error_plain(e, EINVAL,
+				   "%s is too long: %zu characters, at most %d are allowed", what,
+				   n, LIMIT_ID_MAX);
 	if (strspn(id, alphabet) != n || str_eq(id, ".") || str_eq(id, ".."))
-		return error_plain(e, EINVAL, "invalid %s \"%.64s\": use letters, digits and _ + - .", what, id);
+		return error_plain(e, EINVAL,
+				   "invalid %s \"%.64s\": use letters, digits and _ + - .", what,
+				   id);
 	return 0;
 }

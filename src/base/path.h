@@ -10,15 +10,15 @@
 
 struct error;
 
-/* openat2(2) with RESOLVE_IN_ROOT: @path (absolute or not) is looked up as if @rootfd were "/". The descriptor or -errno.
- * O_CLOEXEC is added. */
+/* openat2(2) with RESOLVE_IN_ROOT: @path (absolute or not) is looked up as if @rootfd were "/". The
+ * descriptor or -errno. O_CLOEXEC is added. */
 int path_open_in_root(int rootfd, const char *path, int flags, mode_t mode);
 /* As above with O_PATH, after creating missing directories below @rootfd with @mode. */
 int path_mkdir_in_root(int rootfd, const char *path, mode_t mode);
 /* mkdir -p on the host. */
 int path_mkdir_all(const char *path, mode_t mode);
-/* Removes a tree without crossing mount points or following links. -ENOENT counts as success. At most
- * LIMIT_PATH_DEPTH levels. */
+/* Removes a tree without crossing mount points or following links. -ENOENT counts as success. At
+ * most LIMIT_PATH_DEPTH levels. */
 int path_remove_tree_at(int dirfd, const char *path);
 /* "/proc/self/fd/N" for mount(2) and friends. @buf holds PATH_FD_MAX bytes. */
 #define PATH_FD_MAX 32
@@ -29,7 +29,8 @@ const char *path_base(const char *path);
 char *path_absolute(const char *path);
 
 /*
- * A container, sandbox or exec identifier: 1..LIMIT_ID_MAX characters of [A-Za-z0-9_+.-] (runc's alphabet), not "." or
+ * A container, sandbox or exec identifier: 1..LIMIT_ID_MAX characters of [A-Za-z0-9_+.-] (runc's
+ * alphabet), not "." or
  * "..". Sets a one-line reason.
  */
 int id_check(const char *id, const char *what, struct error *e);

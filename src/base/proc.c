@@ -2,8 +2,8 @@
 /*
  * proc - see proc.h.
  *
- * The child reports a failure, up to and including that of execve, as a struct error over a close-on-exec pipe; end of file
- * means that the new program runs.
+ * The child reports a failure, up to and including that of execve, as a struct error over a
+ * close-on-exec pipe; end of file means that the new program runs.
  */
 #include "base/proc.h"
 
@@ -44,7 +44,8 @@ int proc_exit_code(int wait_status)
 	return WIFSIGNALED(wait_status) ? 128 + WTERMSIG(wait_status) : WEXITSTATUS(wait_status);
 }
 
-/* Puts @fd at @target, for /dev/null where it is -1. dup2 onto itself keeps close-on-exec, which is cleared. */
+/* Puts @fd at @target, for /dev/null where it is -1. dup2 onto itself keeps close-on-exec, which is
+ * cleared. */
 static int child_stdio(int fd, int target)
 {
 	autoclose int null = -1;
@@ -104,7 +105,8 @@ static int child_identity(const struct proc_spec *s)
 {
 	if (!s->uid && !s->gid)
 		return 0;
-	if (setgroups(0, NULL) < 0 || setresgid(s->gid, s->gid, s->gid) < 0 || setresuid(s->uid, s->uid, s->uid) < 0)
+	if (setgroups(0, NULL) < 0 || setresgid(s->gid, s->gid, s->gid) < 0 ||
+	    setresuid(s->uid, s->uid, s->uid) < 0)
 		return -errno;
 	return 0;
 }
@@ -225,7 +227,8 @@ struct proc_pipes {
 static int proc_relay(struct proc_pipes *pp, const char *input, size_t len, int64_t end)
 {
 	while (pp->in >= 0 || pp->out >= 0) {
-		struct pollfd p[2] = { { .fd = pp->in, .events = POLLOUT }, { .fd = pp->out, .events = POLLIN } };
+		struct pollfd p[2] = { { .fd = pp->in, .events = POLLOUT },
+				       { .fd = pp->out, .events = POLLIN } };
 		int64_t left = end < 0 ? -1 : MAX(end - loop_now_ms(), (int64_t)0);
 		int r = poll(p, 2, (int)left);
 
@@ -258,7 +261,8 @@ static int proc_finish(pid_t pid, int r, int64_t end, struct error *e)
 	int status, w;
 
 	if (r == 0) {
-		r = proc_wait(pid, end < 0 ? -1 : (int)MAX(end - loop_now_ms(), (int64_t)0), &status);
+		r = proc_wait(pid, end < 0 ? -1 : (int)MAX(end - loop_now_ms(), (int64_t)0),
+			      &status);
 		if (r == 0)
 			return proc_exit_code(status);
 	}
@@ -269,8 +273,8 @@ static int proc_finish(pid_t pid, int r, int64_t end, struct error *e)
 	return error_set(e, w < 0 ? w : r, "wait for the end");
 }
 
-int proc_run(const struct proc_spec *s, const char *input, size_t input_len, int timeout_ms, size_t max,
-	     char **ret_out, struct error *e)
+int proc_run(const struct proc_spec *s, const char *input, size_t input_len, int timeout_ms,
+	     size_t max, char **ret_out, struct error *e)
 {
 	autoclose int child_in = -1;
 	autoclose int child_out = -1;
@@ -325,7 +329,9 @@ static int proc_stat_read(pid_t pid, char *ret_state, uint64_t *ret_start)
 	if (r < 0)
 		return r == -ENOENT ? -ESRCH : r;
 	p = strrchr(text, ')');
-	if (!p || sscanf(p + 1, " %c %*d %*d %*d %*d %*d %*u %*u %*u %*u %*u %*u %*u %*d %*d %*d %*d %*d %*d %llu",
+	if (!p || sscanf(p + 1,
+			 " %c %*d %*d %*d %*d %*d %*u %*u %*u %*u %*u %*u %*u %*d %*d %*d %*d %*d "
+			 "%*d %llu",
 			 ret_state, &start) != 2)
 		return -EPROTO;
 	*ret_start = start;
@@ -344,6 +350,6 @@ bool proc_alive(pid_t pid, uint64_t start_time)
 	uint64_t start;
 	char state;
 
-	return pid > 0 && proc_stat_read(pid, &state, &start) == 0 && start == start_time && state != 'Z' &&
-	       state != 'X';
+	return pid > 0 && proc_stat_read(pid, &state, &start) == 0 && start == start_time &&
+	       state != 'Z' && state != 'X';
 }

@@ -56,5 +56,6 @@ void str_make_printable(char *s);
 
 /* Signals by name ("TERM", "SIGTERM", "15", "SIGRTMIN+3"): 1..64, or -EINVAL. */
 int str_to_signal(const char *s);
-/* "SIGTERM"; "SIG42" for those without a name. Written to @tmp (16 bytes at least), which is returned. */
+/* "SIGTERM"; "SIG42" for those without a name. Written to @tmp (16 bytes at least), which is
+ * returned. */
 const char *signal_name(int sig, char *tmp);

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * cli - what the commands of `caisson` share: global options, the table of commands, and the way to a container's shim.
+ * cli - what the commands of `caisson` share: global options, the table of commands, and the way to
+ * a container's shim.
  */
 #pragma once
 
@@ -33,17 +34,24 @@ struct cli {
 struct cli_command {
 	const char *name, *operands, *summary;
 	struct arg_spec options;
-	size_t size; /* of the struct of options */
+	size_t size;  /* of the struct of options */
 	int min, max; /* number of operands; max < 0: any */
-	/* Returns the exit status, or -errno with a reason. @o is zeroed and filled; @args are the operands. */
+	/* Returns the exit status, or -errno with a reason. @o is zeroed and filled; @args are the
+	 * operands. */
 	int (*run)(const struct cli *c, void *o, int nargs, char **args, struct error *e);
 };
 
 extern const struct cli_command *const cli_commands[]; /* NULL-terminated */
 const struct cli_command *cli_find_command(const char *name);
 
-#define CLI_OPT(s, name, letter, type, field, meta, help) { name, letter, type, offsetof(struct s, field), meta, help }
-#define CLI_OPTIONS(table) { .options = table, .n = ARRAY_SIZE(table) }
+#define CLI_OPT(s, name, letter, type, field, meta, help)                 \
+	{                                                                 \
+		name, letter, type, offsetof(struct s, field), meta, help \
+	}
+#define CLI_OPTIONS(table)                               \
+	{                                                \
+		.options = table, .n = ARRAY_SIZE(table) \
+	}
 
 /* --- a container by id (container.c) --- */
 
@@ -51,22 +59,26 @@ struct cli_container {
 	int dirfd; /* <root>/<id> */
 	char *dir;
 	struct store_container st; /* empty where there is no readable state.json */
-	bool known; /* state.json was read */
+	bool known;                /* state.json was read */
 };
 void cli_container_done(struct cli_container *c);
 DEFINE_AUTODONE(cli_container, cli_container_done);
 #define CLI_CONTAINER_INIT ((struct cli_container){ .dirfd = -1 })
 
-/* -ENOENT "container does not exist" as runc says it; also where creation never got as far as a state file, unless @any. */
-int cli_container_open(const struct cli *c, const char *id, bool any, struct cli_container *ret, struct error *e);
+/* -ENOENT "container does not exist" as runc says it; also where creation never got as far as a
+ * state file, unless @any. */
+int cli_container_open(const struct cli *c, const char *id, bool any, struct cli_container *ret,
+		       struct error *e);
 /* Makes <root>/<id>: -EEXIST "container with given ID already exists". */
-int cli_container_make(const struct cli *c, const char *id, struct cli_container *ret, struct error *e);
+int cli_container_make(const struct cli *c, const char *id, struct cli_container *ret,
+		       struct error *e);
 int cli_container_remove(const struct cli *c, const char *id, struct error *e);
 /* Name of the sandbox of a container that gets one of its own. Owned. */
 char *cli_sandbox_name(const struct cli *c, const char *id);
 char *cli_sandbox_dir(const char *sandbox);
 
-/* "creating", "created", "running", "paused", "stopped"; asks the shim, within CLI_STATE_MS. *ret_pid may be NULL. */
+/* "creating", "created", "running", "paused", "stopped"; asks the shim, within CLI_STATE_MS.
+ * *ret_pid may be NULL. */
 const char *cli_container_status(const struct cli_container *c, pid_t *ret_pid);
 
 /* --- the shim (shim.c) --- */
@@ -78,10 +90,11 @@ int cli_shim_clean(const char *sandbox, const char *bundle, struct error *e);
 /* Connects. The caller frees. -ECONNREFUSED or -ENOENT: it is dead. */
 int cli_shim_connect(const char *socket, struct rpc_client **ret, struct error *e);
 /* One call of the Task service. *ret may be NULL. */
-int cli_task_call(struct rpc_client *r, const char *method, const ProtobufCMessage *rq, int64_t timeout_ms,
-		  ProtobufCMessage **ret, struct error *e);
+int cli_task_call(struct rpc_client *r, const char *method, const ProtobufCMessage *rq,
+		  int64_t timeout_ms, ProtobufCMessage **ret, struct error *e);
 /* Connects to the container's shim and makes one call with nothing to return. */
-int cli_task_request(const struct cli_container *c, const char *method, const ProtobufCMessage *rq, struct error *e);
+int cli_task_request(const struct cli_container *c, const char *method, const ProtobufCMessage *rq,
+		     struct error *e);
 /* Ends the shim if its sandbox is empty; true when it has gone within @timeout_ms. */
 bool cli_shim_shutdown(const char *socket, int timeout_ms);
 
@@ -94,8 +107,10 @@ struct cli_stdio {
 	const char *netns;
 	char *const *args;
 };
-/* Starts an init proxy for @id/@exec_id and hands it over to the shim of @sandbox. The pid or -errno. */
-pid_t cli_start_proxy(const char *sandbox, const char *id, const char *exec_id, const struct cli_stdio *io, struct error *e);
+/* Starts an init proxy for @id/@exec_id and hands it over to the shim of @sandbox. The pid or
+ * -errno. */
+pid_t cli_start_proxy(const char *sandbox, const char *id, const char *exec_id,
+		      const struct cli_stdio *io, struct error *e);
 /* Ends a proxy whose process was never made. */
 void cli_kill_proxy(pid_t pid);
 /* Waits for a proxy in the foreground, forwarding signals; its exit status. */
@@ -110,6 +125,7 @@ struct create_options {
 	int preserve_fds;
 };
 /* Creates the container; returns the proxy's pid. */
-pid_t cli_create(const struct cli *c, const struct create_options *o, const char *id, struct error *e);
+pid_t cli_create(const struct cli *c, const struct create_options *o, const char *id,
+		 struct error *e);
 int cli_start(const struct cli *c, const char *id, struct error *e);
 int cli_delete(const struct cli *c, const char *id, bool force, struct error *e);

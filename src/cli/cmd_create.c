@@ -2,8 +2,9 @@
 /*
  * create - and what run shares with it: from a bundle to a created container.
  *
- * Everything that can be wrong is found before anything is made. What is made is a visible table of steps, undone backwards; the state file comes first, so
- * that delete can clean up whatever happens to us.
+ * Everything that can be wrong is found before anything is made. What is made is a visible table of
+ * steps, undone backwards; the state file comes first, so that delete can clean up whatever happens
+ * to us.
  */
 #include "cli/cli.h"
 
@@ -70,7 +71,9 @@ static int plan(struct creation *k, struct error *e)
 	if (r < 0)
 		return r;
 	if (k->o->preserve_fds)
-		return error_plain(e, EOPNOTSUPP, "--preserve-fds is not supported: descriptors of the host do not exist in the guest");
+		return error_plain(e, EOPNOTSUPP,
+				   "--preserve-fds is not supported: descriptors of the host do "
+				   "not exist in the guest");
 	k->bundle = path_absolute(k->o->bundle ? k->o->bundle : ".");
 	if (!k->bundle)
 		return error_set(e, errno, "working directory");
@@ -176,9 +179,11 @@ static void undo_proxy(struct creation *k)
 
 static int step_task(struct creation *k, struct error *e)
 {
-	Containerd__Task__V2__CreateTaskRequest rq = CONTAINERD__TASK__V2__CREATE_TASK_REQUEST__INIT;
+	Containerd__Task__V2__CreateTaskRequest rq =
+		CONTAINERD__TASK__V2__CREATE_TASK_REQUEST__INIT;
 	autoptr(rpc_client) r = NULL;
-	int64_t timeout = (int64_t)k->config->runtime.create_container_timeout * 1000 + k->config->agent.reconnect_timeout_ms;
+	int64_t timeout = (int64_t)k->config->runtime.create_container_timeout * 1000 +
+			  k->config->agent.reconnect_timeout_ms;
 	int err = cli_shim_connect(k->socket, &r, e);
 
 	if (err < 0)
@@ -216,14 +221,12 @@ static const struct {
 	int (*run)(struct creation *k, struct error *e);
 	void (*undo)(struct creation *k);
 } steps[] = {
-	{ step_directory, undo_directory },
-	{ step_shim, undo_shim },
-	{ step_proxy, undo_proxy },
-	{ step_task, undo_task },
-	{ step_record, NULL },
+	{ step_directory, undo_directory }, { step_shim, undo_shim }, { step_proxy, undo_proxy },
+	{ step_task, undo_task },           { step_record, NULL },
 };
 
-pid_t cli_create(const struct cli *c, const struct create_options *o, const char *id, struct error *e)
+pid_t cli_create(const struct cli *c, const struct create_options *o, const char *id,
+		 struct error *e)
 {
 	struct creation k = { .cli = c, .o = o, .id = id, .c = CLI_CONTAINER_INIT };
 	size_t done = 0;
@@ -244,11 +247,16 @@ pid_t cli_create(const struct cli *c, const struct create_options *o, const char
 
 #define OPT(...) CLI_OPT(create_options, __VA_ARGS__)
 static const struct arg_option options[] = {
-	OPT("bundle", 'b', ARG_STRING, bundle, "DIR", "the bundle (default: the working directory)"),
-	OPT("console-socket", 0, ARG_STRING, console_socket, "PATH", "unix socket that receives the terminal's master"),
-	OPT("pid-file", 0, ARG_STRING, pid_file, "FILE", "where to write the pid of the init proxy"),
-	OPT("no-pivot", 0, ARG_BOOL, no_pivot, NULL, "no effect: the guest's root file system is always left by pivot_root"),
-	OPT("no-new-keyring", 0, ARG_BOOL, no_new_keyring, NULL, "no effect: the guest's keyrings are the container's own"),
+	OPT("bundle", 'b', ARG_STRING, bundle, "DIR",
+	    "the bundle (default: the working directory)"),
+	OPT("console-socket", 0, ARG_STRING, console_socket, "PATH",
+	    "unix socket that receives the terminal's master"),
+	OPT("pid-file", 0, ARG_STRING, pid_file, "FILE",
+	    "where to write the pid of the init proxy"),
+	OPT("no-pivot", 0, ARG_BOOL, no_pivot, NULL,
+	    "no effect: the guest's root file system is always left by pivot_root"),
+	OPT("no-new-keyring", 0, ARG_BOOL, no_new_keyring, NULL,
+	    "no effect: the guest's keyrings are the container's own"),
 	OPT("preserve-fds", 0, ARG_INT, preserve_fds, "N", "not supported unless 0"),
 };
 
@@ -263,6 +271,12 @@ static int cmd_create(const struct cli *c, void *opts, int nargs, char **args, s
 }
 
 const struct cli_command command_create = {
-	.name = "create", .operands = "ID", .summary = "create a container from a bundle, ready to be started",
-	.options = CLI_OPTIONS(options), .size = sizeof(struct create_options), .min = 1, .max = 1, .run = cmd_create,
+	.name = "create",
+	.operands = "ID",
+	.summary = "create a container from a bundle, ready to be started",
+	.options = CLI_OPTIONS(options),
+	.size = sizeof(struct create_options),
+	.min = 1,
+	.max = 1,
+	.run = cmd_create,
 };

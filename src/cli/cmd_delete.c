@@ -2,8 +2,8 @@
 /*
  * delete - removes a container and, with the last one, its virtual machine.
  *
- * With --force it always ends within seconds and leaves nothing: every request to the shim is bounded, and a shim that is dead or does not answer is
- * cleaned up after by a process of its own.
+ * With --force it always ends within seconds and leaves nothing: every request to the shim is
+ * bounded, and a shim that is dead or does not answer is cleaned up after by a process of its own.
  */
 #include "cli/cli.h"
 
@@ -24,7 +24,8 @@ struct delete_options {
 
 #define OPT(...) CLI_OPT(delete_options, __VA_ARGS__)
 static const struct arg_option options[] = {
-	OPT("force", 'f', ARG_BOOL, force, NULL, "kill it first if it lives; succeed also if there is none"),
+	OPT("force", 'f', ARG_BOOL, force, NULL,
+	    "kill it first if it lives; succeed also if there is none"),
 };
 
 /* Kills and waits, each bounded; what does not work out is the clean-up's business. */
@@ -75,7 +76,8 @@ int cli_delete(const struct cli *c, const char *id, bool force, struct error *e)
 		return error_copy(e, &why);
 	if (r < 0)
 		log_debug("delete %s: %s", id, error_text(&why));
-	/* Other containers of the sandbox keep the shim; an empty one ends; one that does not answer is ended. */
+	/* Other containers of the sandbox keep the shim; an empty one ends; one that does not
+	 * answer is ended. */
 	if (r < 0 && r != -ENOENT) {
 		r = cli_shim_clean(k.st.sandbox, k.st.bundle, e);
 		if (r < 0)
@@ -96,6 +98,12 @@ static int cmd_delete(const struct cli *c, void *opts, int nargs, char **args, s
 }
 
 const struct cli_command command_delete = {
-	.name = "delete", .operands = "ID", .summary = "remove a container that has stopped",
-	.options = CLI_OPTIONS(options), .size = sizeof(struct delete_options), .min = 1, .max = 1, .run = cmd_delete,
+	.name = "delete",
+	.operands = "ID",
+	.summary = "remove a container that has stopped",
+	.options = CLI_OPTIONS(options),
+	.size = sizeof(struct delete_options),
+	.min = 1,
+	.max = 1,
+	.run = cmd_delete,
 };

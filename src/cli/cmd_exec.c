@@ -2,8 +2,9 @@
 /*
  * exec - another process in a running container.
  *
- * The process is the one of --process, or the container's own with what the options change. It gets an init proxy of its own; in the foreground
- * the command waits for it and returns its status, detached the shim forgets it when the proxy has gone.
+ * The process is the one of --process, or the container's own with what the options change. It gets
+ * an init proxy of its own; in the foreground the command waits for it and returns its status,
+ * detached the shim forgets it when the proxy has gone.
  */
 #include "cli/cli.h"
 
@@ -33,28 +34,38 @@ static const struct arg_option options[] = {
 	OPT("process", 'p', ARG_STRING, process, "FILE", "the process as JSON"),
 	OPT("detach", 'd', ARG_BOOL, detach, NULL, "leave it running"),
 	OPT("tty", 't', ARG_BOOL, tty, NULL, "give it a terminal"),
-	OPT("console-socket", 0, ARG_STRING, console_socket, "PATH", "unix socket that receives the terminal's master"),
-	OPT("pid-file", 0, ARG_STRING, pid_file, "FILE", "where to write the pid of the init proxy"),
+	OPT("console-socket", 0, ARG_STRING, console_socket, "PATH",
+	    "unix socket that receives the terminal's master"),
+	OPT("pid-file", 0, ARG_STRING, pid_file, "FILE",
+	    "where to write the pid of the init proxy"),
 	OPT("cwd", 0, ARG_STRING, cwd, "DIR", "working directory in the container"),
-	OPT("env", 'e', ARG_STRINGS, env, "NAME=VALUE", "set an environment variable (may be given again)"),
+	OPT("env", 'e', ARG_STRINGS, env, "NAME=VALUE",
+	    "set an environment variable (may be given again)"),
 	OPT("user", 'u', ARG_STRING, user, "UID[:GID]", "numeric user and group"),
 	OPT("additional-gids", 'g', ARG_STRINGS, gids, "GID", "another group (may be given again)"),
 	OPT("cap", 'c', ARG_STRINGS, caps, "CAP", "add a capability (may be given again)"),
 	OPT("no-new-privs", 0, ARG_BOOL, no_new_privs, NULL, "set no_new_privs"),
-	OPT("apparmor", 0, ARG_STRING, apparmor, "PROFILE", "not supported: the guest has no AppArmor"),
-	OPT("process-label", 0, ARG_STRING, process_label, "LABEL", "not supported: the guest has no SELinux"),
+	OPT("apparmor", 0, ARG_STRING, apparmor, "PROFILE",
+	    "not supported: the guest has no AppArmor"),
+	OPT("process-label", 0, ARG_STRING, process_label, "LABEL",
+	    "not supported: the guest has no SELinux"),
 	OPT("preserve-fds", 0, ARG_INT, preserve_fds, "N", "not supported unless 0"),
-	OPT("ignore-paused", 0, ARG_BOOL, ignore_paused, NULL, "no effect: a paused container is always refused"),
-	OPT("no-subreaper", 0, ARG_BOOL, no_subreaper, NULL, "no effect: processes of a guest are never orphaned to the host"),
+	OPT("ignore-paused", 0, ARG_BOOL, ignore_paused, NULL,
+	    "no effect: a paused container is always refused"),
+	OPT("no-subreaper", 0, ARG_BOOL, no_subreaper, NULL,
+	    "no effect: processes of a guest are never orphaned to the host"),
 };
 
 static int check_options(const struct exec_options *o, int nargs, struct error *e)
 {
 	if (o->apparmor || o->process_label)
-		return error_plain(e, EOPNOTSUPP, "%s is not supported: the guest has no such security module",
+		return error_plain(e, EOPNOTSUPP,
+				   "%s is not supported: the guest has no such security module",
 				   o->apparmor ? "--apparmor" : "--process-label");
 	if (o->preserve_fds)
-		return error_plain(e, EOPNOTSUPP, "--preserve-fds is not supported: descriptors of the host do not exist in the guest");
+		return error_plain(e, EOPNOTSUPP,
+				   "--preserve-fds is not supported: descriptors of the host do "
+				   "not exist in the guest");
 	if (!o->process && nargs < 2)
 		return error_plain(e, EINVAL, "exec: no command given (an operand, or --process)");
 	return 0;
@@ -71,7 +82,8 @@ static int parse_user(oci_process *p, const char *text, struct error *e)
 	strv_split(&parts, text, ":");
 	if (parts.n < 1 || parts.n > 2 || str_to_u32(parts.v[0], 10, &p->user->uid) < 0 ||
 	    (parts.n == 2 && str_to_u32(parts.v[1], 10, &p->user->gid) < 0))
-		return error_plain(e, EINVAL, "invalid user \"%s\": give UID or UID:GID as numbers", text);
+		return error_plain(e, EINVAL, "invalid user \"%s\": give UID or UID:GID as numbers",
+				   text);
 	return 0;
 }
 
@@ -112,7 +124,8 @@ static int add_gids(oci_process *p, const struct strv *gids, struct error *e)
 
 		if (str_to_u32(gids->v[i], 10, &gid) < 0)
 			return error_plain(e, EINVAL, "invalid group \"%s\"", gids->v[i]);
-		p->user->additionalgids = xrealloc(p->user->additionalgids, p->user->n_additionalgids + 1, sizeof(gid));
+		p->user->additionalgids = xrealloc(p->user->additionalgids,
+						   p->user->n_additionalgids + 1, sizeof(gid));
 		p->user->additionalgids[p->user->n_additionalgids++] = gid;
 	}
 	return 0;
@@ -129,7 +142,8 @@ static void set_args(oci_process *p, int n, char **args)
 		append(&p->n_args, &p->args, xstrdup(args[i]));
 }
 
-static int change_process(oci_process *p, const struct exec_options *o, int n, char **args, struct error *e)
+static int change_process(oci_process *p, const struct exec_options *o, int n, char **args,
+			  struct error *e)
 {
 	int r = 0;
 
@@ -151,8 +165,8 @@ static int change_process(oci_process *p, const struct exec_options *o, int n, c
 }
 
 /* The container's own process with what the options change. */
-static int derive_process(const struct cli_container *k, const struct exec_options *o, int n, char **args, oci_process **ret,
-			  struct error *e)
+static int derive_process(const struct cli_container *k, const struct exec_options *o, int n,
+			  char **args, oci_process **ret, struct error *e)
 {
 	oci_spec *s = NULL;
 	int r = oci_spec_load(k->st.bundle, &s, e);
@@ -166,7 +180,8 @@ static int derive_process(const struct cli_container *k, const struct exec_optio
 	return change_process(*ret, o, n, args, e);
 }
 
-static int read_process(const char *file, const struct exec_options *o, oci_process **ret, struct error *e)
+static int read_process(const char *file, const struct exec_options *o, oci_process **ret,
+			struct error *e)
 {
 	autofree char *text = NULL;
 	size_t n;
@@ -180,9 +195,11 @@ static int read_process(const char *file, const struct exec_options *o, oci_proc
 	return r;
 }
 
-static int exec_requests(const struct cli_container *k, const char *exec_id, const oci_process *p, struct error *e)
+static int exec_requests(const struct cli_container *k, const char *exec_id, const oci_process *p,
+			 struct error *e)
 {
-	Containerd__Task__V2__ExecProcessRequest rq = CONTAINERD__TASK__V2__EXEC_PROCESS_REQUEST__INIT;
+	Containerd__Task__V2__ExecProcessRequest rq =
+		CONTAINERD__TASK__V2__EXEC_PROCESS_REQUEST__INIT;
 	Containerd__Task__V2__StartRequest start = CONTAINERD__TASK__V2__START_REQUEST__INIT;
 	Google__Protobuf__Any any = GOOGLE__PROTOBUF__ANY__INIT;
 	autofree char *json = oci_process_to_json(p);
@@ -205,11 +222,14 @@ static int exec_requests(const struct cli_container *k, const char *exec_id, con
 	return err;
 }
 
-static pid_t start_exec(const struct cli_container *k, const struct exec_options *o, oci_process *p, struct error *e)
+static pid_t start_exec(const struct cli_container *k, const struct exec_options *o, oci_process *p,
+			struct error *e)
 {
 	autofree char *exec_id = xasprintf("exec-%d-%08x", (int)getpid(), (unsigned)loop_now_ms());
 	autodone(strv) args = STRV_INIT;
-	struct cli_stdio io = { .terminal = p->terminal, .detach = o->detach, .console_socket = o->console_socket };
+	struct cli_stdio io = { .terminal = p->terminal,
+				.detach = o->detach,
+				.console_socket = o->console_socket };
 	pid_t pid;
 	int r;
 
@@ -227,7 +247,8 @@ static pid_t start_exec(const struct cli_container *k, const struct exec_options
 	return r < 0 ? r : pid;
 }
 
-static int run_exec(const struct cli *c, const struct exec_options *o, int nargs, char **args, struct error *e)
+static int run_exec(const struct cli *c, const struct exec_options *o, int nargs, char **args,
+		    struct error *e)
 {
 	autodone(cli_container) k = CLI_CONTAINER_INIT;
 	oci_process *p = NULL;
@@ -235,7 +256,8 @@ static int run_exec(const struct cli *c, const struct exec_options *o, int nargs
 	int r = cli_container_open(c, args[0], false, &k, e);
 
 	if (r == 0)
-		r = o->process ? read_process(o->process, o, &p, e) : derive_process(&k, o, nargs - 1, args + 1, &p, e);
+		r = o->process ? read_process(o->process, o, &p, e)
+			       : derive_process(&k, o, nargs - 1, args + 1, &p, e);
 	if (r == 0)
 		r = oci_process_check(p, e);
 	if (r == 0) {
@@ -260,7 +282,12 @@ static int cmd_exec(const struct cli *c, void *opts, int nargs, char **args, str
 }
 
 const struct cli_command command_exec = {
-	.name = "exec", .operands = "ID [COMMAND [ARG ...]]", .summary = "run another process in a running container",
+	.name = "exec",
+	.operands = "ID [COMMAND [ARG ...]]",
+	.summary = "run another process in a running container",
 	.options = { .options = options, .n = ARRAY_SIZE(options), .stop_at_operand = true },
-	.size = sizeof(struct exec_options), .min = 1, .max = -1, .run = cmd_exec,
+	.size = sizeof(struct exec_options),
+	.min = 1,
+	.max = -1,
+	.run = cmd_exec,
 };

@@ -32,10 +32,18 @@ static int cmd_kill(const struct cli *c, void *opts, int nargs, char **args, str
 	rq.all = o->all;
 	r = cli_task_request(&k, "Kill", &rq.base, e);
 	/* runc: everything may be dead already when all is asked for. */
-	return r == -ENOENT && o->all ? 0 : r == -ENOENT ? error_plain(e, ESRCH, "container not running") : r;
+	return r == -ENOENT && o->all ? 0
+	       : r == -ENOENT         ? error_plain(e, ESRCH, "container not running")
+				      : r;
 }
 
 const struct cli_command command_kill = {
-	.name = "kill", .operands = "ID [SIGNAL]", .summary = "send a signal (default SIGTERM) to a container's process",
-	.options = CLI_OPTIONS(options), .size = sizeof(struct kill_options), .min = 1, .max = 2, .run = cmd_kill,
+	.name = "kill",
+	.operands = "ID [SIGNAL]",
+	.summary = "send a signal (default SIGTERM) to a container's process",
+	.options = CLI_OPTIONS(options),
+	.size = sizeof(struct kill_options),
+	.min = 1,
+	.max = 2,
+	.run = cmd_kill,
 };

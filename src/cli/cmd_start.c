@@ -29,6 +29,10 @@ static int cmd_start(const struct cli *c, void *o, int nargs, char **args, struc
 }
 
 const struct cli_command command_start = {
-	.name = "start", .operands = "ID", .summary = "run the program of a created container", .min = 1, .max = 1,
+	.name = "start",
+	.operands = "ID",
+	.summary = "run the program of a created container",
+	.min = 1,
+	.max = 1,
 	.run = cmd_start,
 };

@@ -15,7 +15,8 @@ static int print_state(const struct cli_container *k, struct error *e)
 	struct json_writer w;
 	pid_t pid = 0;
 	const char *status = cli_container_status(k, &pid);
-	int r = json_parse(k->st.annotations, strlen(k->st.annotations), "annotations", &annotations, e);
+	int r = json_parse(k->st.annotations, strlen(k->st.annotations), "annotations",
+			   &annotations, e);
 
 	if (r < 0)
 		return r;
@@ -47,6 +48,10 @@ static int cmd_state(const struct cli *c, void *o, int nargs, char **args, struc
 }
 
 const struct cli_command command_state = {
-	.name = "state", .operands = "ID", .summary = "print the state of a container as JSON", .min = 1, .max = 1,
+	.name = "state",
+	.operands = "ID",
+	.summary = "print the state of a container as JSON",
+	.min = 1,
+	.max = 1,
 	.run = cmd_state,
 };

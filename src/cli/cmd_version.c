@@ -9,6 +9,8 @@ static int cmd_version(const struct cli *c, void *o, int nargs, char **args, str
 }
 
 const struct cli_command command_version = {
-	.name = "version", .operands = "", .summary = "print the version of caisson and of the runtime specification",
+	.name = "version",
+	.operands = "",
+	.summary = "print the version of caisson and of the runtime specification",
 	.run = cmd_version,
 };

@@ -25,10 +25,12 @@ static int open_dir(struct cli_container *c, struct error *e)
 	c->dirfd = open(c->dir, O_PATH | O_DIRECTORY | O_CLOEXEC | O_NOFOLLOW);
 	if (c->dirfd >= 0)
 		return 0;
-	return errno == ENOENT ? error_plain(e, ENOENT, "container does not exist") : error_set(e, errno, "open %s", c->dir);
+	return errno == ENOENT ? error_plain(e, ENOENT, "container does not exist")
+			       : error_set(e, errno, "open %s", c->dir);
 }
 
-int cli_container_open(const struct cli *c, const char *id, bool any, struct cli_container *ret, struct error *e)
+int cli_container_open(const struct cli *c, const char *id, bool any, struct cli_container *ret,
+		       struct error *e)
 {
 	int r = id_check(id, "container id", e);
 
@@ -45,7 +47,8 @@ int cli_container_open(const struct cli *c, const char *id, bool any, struct cli
 	return any ? 0 : r;
 }
 
-int cli_container_make(const struct cli *c, const char *id, struct cli_container *ret, struct error *e)
+int cli_container_make(const struct cli *c, const char *id, struct cli_container *ret,
+		       struct error *e)
 {
 	int r = id_check(id, "container id", e);
 
@@ -56,8 +59,10 @@ int cli_container_make(const struct cli *c, const char *id, struct cli_container
 		return error_set(e, r, "create %s", c->root);
 	ret->dir = xasprintf("%s/%s", c->root, id);
 	if (mkdir(ret->dir, 0700) < 0)
-		return errno == EEXIST ? error_plain(e, EEXIST, "container with given ID already exists: %s", id) :
-					 error_set(e, errno, "create %s", ret->dir);
+		return errno == EEXIST
+			       ? error_plain(e, EEXIST,
+					     "container with given ID already exists: %s", id)
+			       : error_set(e, errno, "create %s", ret->dir);
 	return open_dir(ret, e);
 }
 
@@ -82,7 +87,8 @@ static uint32_t hash(const char *s)
 /* Two roots may hold containers of one name. */
 char *cli_sandbox_name(const struct cli *c, const char *id)
 {
-	return c->default_root ? xstrdup(id) : xasprintf("%.*s.%08x", LIMIT_ID_MAX - 9, id, hash(c->root));
+	return c->default_root ? xstrdup(id)
+			       : xasprintf("%.*s.%08x", LIMIT_ID_MAX - 9, id, hash(c->root));
 }
 
 char *cli_sandbox_dir(const char *sandbox)
@@ -91,9 +97,12 @@ char *cli_sandbox_dir(const char *sandbox)
 }
 
 static const char *const status_names[] = {
-	[CONTAINERD__V1__TYPES__STATUS__UNKNOWN] = "creating", [CONTAINERD__V1__TYPES__STATUS__CREATED] = "created",
-	[CONTAINERD__V1__TYPES__STATUS__RUNNING] = "running",  [CONTAINERD__V1__TYPES__STATUS__STOPPED] = "stopped",
-	[CONTAINERD__V1__TYPES__STATUS__PAUSED] = "paused",    [CONTAINERD__V1__TYPES__STATUS__PAUSING] = "paused",
+	[CONTAINERD__V1__TYPES__STATUS__UNKNOWN] = "creating",
+	[CONTAINERD__V1__TYPES__STATUS__CREATED] = "created",
+	[CONTAINERD__V1__TYPES__STATUS__RUNNING] = "running",
+	[CONTAINERD__V1__TYPES__STATUS__STOPPED] = "stopped",
+	[CONTAINERD__V1__TYPES__STATUS__PAUSED] = "paused",
+	[CONTAINERD__V1__TYPES__STATUS__PAUSING] = "paused",
 };
 
 static const char *ask_status(struct rpc_client *r, const char *id, pid_t *ret_pid)

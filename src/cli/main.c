@@ -2,7 +2,8 @@
 /*
  * caisson - the OCI runtime command line.
  *
- * Global options, then one command of the table. An error is one line: to the log that --log names, and to stderr.
+ * Global options, then one command of the table. An error is one line: to the log that --log names,
+ * and to stderr.
  */
 #include "cli/cli.h"
 
@@ -16,18 +17,25 @@
 
 #define OPT(...) CLI_OPT(cli, __VA_ARGS__)
 static const struct arg_option options[] = {
-	OPT("root", 0, ARG_STRING, root, "DIR", "where containers' states are kept (default " CLI_ROOT ")"),
-	OPT("log", 0, ARG_STRING, log, "FILE", "where errors are written to as well (default: stderr alone)"),
+	OPT("root", 0, ARG_STRING, root, "DIR",
+	    "where containers' states are kept (default " CLI_ROOT ")"),
+	OPT("log", 0, ARG_STRING, log, "FILE",
+	    "where errors are written to as well (default: stderr alone)"),
 	OPT("log-format", 0, ARG_STRING, log_format, "FORMAT", "text (default) or json"),
 	OPT("config", 0, ARG_STRING, config, "FILE", "configuration.toml to use"),
 	OPT("debug", 0, ARG_BOOL, debug, NULL, "log more"),
-	OPT("systemd-cgroup", 0, ARG_BOOL, systemd_cgroup, NULL, "cgroup paths are of the form slice:prefix:name (both are always understood)"),
-	OPT("cgroup-manager", 0, ARG_STRING, cgroup_manager, "NAME", "cgroupfs, systemd or disabled (both forms of paths are always understood)"),
-	OPT("rootless", 0, ARG_STRING, rootless, "VALUE", "auto or false; true is refused: caisson needs root"),
+	OPT("systemd-cgroup", 0, ARG_BOOL, systemd_cgroup, NULL,
+	    "cgroup paths are of the form slice:prefix:name (both are always understood)"),
+	OPT("cgroup-manager", 0, ARG_STRING, cgroup_manager, "NAME",
+	    "cgroupfs, systemd or disabled (both forms of paths are always understood)"),
+	OPT("rootless", 0, ARG_STRING, rootless, "VALUE",
+	    "auto or false; true is refused: caisson needs root"),
 	OPT("help", 'h', ARG_BOOL, help, NULL, "print this help"),
 	OPT("version", 'v', ARG_BOOL, version, NULL, "print the version"),
 };
-static const struct arg_spec spec = { .options = options, .n = ARRAY_SIZE(options), .stop_at_operand = true };
+static const struct arg_spec spec = { .options = options,
+				      .n = ARRAY_SIZE(options),
+				      .stop_at_operand = true };
 
 const struct cli_command *cli_find_command(const char *name)
 {
@@ -39,7 +47,9 @@ const struct cli_command *cli_find_command(const char *name)
 
 static void print_help(FILE *f)
 {
-	fprintf(f, "caisson %s: containers in virtual machines\n\nusage: caisson [options] COMMAND [options] [ID ...]\n\ncommands:\n",
+	fprintf(f,
+		"caisson %s: containers in virtual machines\n\nusage: caisson [options] COMMAND "
+		"[options] [ID ...]\n\ncommands:\n",
 		CAISSON_VERSION);
 	for (size_t i = 0; cli_commands[i]; i++)
 		fprintf(f, "  %-12s %s\n", cli_commands[i]->name, cli_commands[i]->summary);
@@ -50,8 +60,8 @@ static void print_help(FILE *f)
 
 static void print_command_help(const struct cli_command *cmd, FILE *f)
 {
-	fprintf(f, "usage: caisson %s%s %s\n\n%s\n", cmd->name, cmd->options.n ? " [options]" : "", cmd->operands,
-		cmd->summary);
+	fprintf(f, "usage: caisson %s%s %s\n\n%s\n", cmd->name, cmd->options.n ? " [options]" : "",
+		cmd->operands, cmd->summary);
 	if (cmd->options.n)
 		fprintf(f, "\noptions:\n");
 	args_print_options(&cmd->options, f);
@@ -87,7 +97,8 @@ static int run_command(const struct cli *c, int argc, char **argv, struct error 
 	if (str_eq(argv[0], "help"))
 		return help(argc - 1, argv + 1, e);
 	if (!cmd)
-		return error_plain(e, EINVAL, "unknown command \"%s\" (see caisson --help)", argv[0]);
+		return error_plain(e, EINVAL, "unknown command \"%s\" (see caisson --help)",
+				   argv[0]);
 	if (wants_help(argc, argv))
 		return help(1, argv, e);
 	o = xcalloc(1, cmd->size);
@@ -96,16 +107,20 @@ static int run_command(const struct cli *c, int argc, char **argv, struct error 
 		return first;
 	n = argc - first;
 	if (n < cmd->min || (cmd->max >= 0 && n > cmd->max))
-		return error_plain(e, EINVAL, "usage: caisson %s%s %s", cmd->name, cmd->options.n ? " [options]" : "", cmd->operands);
+		return error_plain(e, EINVAL, "usage: caisson %s%s %s", cmd->name,
+				   cmd->options.n ? " [options]" : "", cmd->operands);
 	return cmd->run(c, o, n, argv + first, e);
 }
 
 static int check_globals(struct cli *c, struct error *e)
 {
 	if (c->log_format && !str_eq(c->log_format, "text") && !str_eq(c->log_format, "json"))
-		return error_plain(e, EINVAL, "unknown log format \"%s\" (text or json)", c->log_format);
+		return error_plain(e, EINVAL, "unknown log format \"%s\" (text or json)",
+				   c->log_format);
 	if (c->rootless && !str_eq(c->rootless, "auto") && !str_eq(c->rootless, "false"))
-		return error_plain(e, EOPNOTSUPP, "--rootless=%s is not supported: caisson needs root", c->rootless);
+		return error_plain(e, EOPNOTSUPP,
+				   "--rootless=%s is not supported: caisson needs root",
+				   c->rootless);
 	if (c->root && c->root[0] != '/')
 		return error_plain(e, EINVAL, "--root \"%s\" is not an absolute path", c->root);
 	c->default_root = !c->root || str_eq(c->root, CLI_ROOT);
@@ -115,7 +130,9 @@ static int check_globals(struct cli *c, struct error *e)
 
 static int open_log(const struct cli *c, struct error *e)
 {
-	enum log_format format = str_eq(c->log_format, "json") ? LOG_FORMAT_JSON : c->log ? LOG_FORMAT_TEXT : LOG_FORMAT_BARE;
+	enum log_format format = str_eq(c->log_format, "json") ? LOG_FORMAT_JSON
+				 : c->log                      ? LOG_FORMAT_TEXT
+							       : LOG_FORMAT_BARE;
 	int fd = STDERR_FILENO;
 
 	if (c->log) {

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* process - an init proxy for a process in the guest: its terminal, its way to the shim, its pid file, waiting for it. */
+/* process - an init proxy for a process in the guest: its terminal, its way to the shim, its pid
+ * file, waiting for it. */
 #include "cli/cli.h"
 
 #include "base/fd.h"
@@ -31,7 +32,8 @@ static int make_raw(int fd)
 	return tcsetattr(fd, TCSANOW, &t) < 0 ? -errno : 0;
 }
 
-/* Opens a pty, sends its master over the console socket (runc's protocol: the name as payload), and returns the slave. */
+/* Opens a pty, sends its master over the console socket (runc's protocol: the name as payload), and
+ * returns the slave. */
 static int open_console(const char *socket, struct error *e)
 {
 	autoclose int master = posix_openpt(O_RDWR | O_NOCTTY | O_CLOEXEC);
@@ -41,7 +43,8 @@ static int open_console(const char *socket, struct error *e)
 	ssize_t n;
 	int r;
 
-	if (master < 0 || grantpt(master) < 0 || unlockpt(master) < 0 || ptsname_r(master, name, sizeof(name)) != 0)
+	if (master < 0 || grantpt(master) < 0 || unlockpt(master) < 0 ||
+	    ptsname_r(master, name, sizeof(name)) != 0)
 		return error_set(e, errno, "open a terminal");
 	slave = open(name, O_RDWR | O_NOCTTY | O_CLOEXEC);
 	if (slave < 0)
@@ -61,7 +64,9 @@ static int open_console(const char *socket, struct error *e)
 static int check_terminal(const struct cli_stdio *io, struct error *e)
 {
 	if (io->terminal && io->detach && !io->console_socket)
-		return error_plain(e, EINVAL, "cannot allocate tty if caisson will detach without setting console socket");
+		return error_plain(e, EINVAL,
+				   "cannot allocate tty if caisson will detach without setting "
+				   "console socket");
 	if (!io->terminal && io->console_socket)
 		return error_plain(e, EINVAL, "cannot use console socket if no tty is allocated");
 	return 0;
@@ -69,7 +74,8 @@ static int check_terminal(const struct cli_stdio *io, struct error *e)
 
 /* --- the hand-over --- */
 
-static int hand_over(const char *sandbox, const char *id, const char *exec_id, pid_t pid, int fd, struct error *e)
+static int hand_over(const char *sandbox, const char *id, const char *exec_id, pid_t pid, int fd,
+		     struct error *e)
 {
 	autofree char *path = xasprintf("%s/%s/io.sock", CLI_RUN_DIR, sandbox);
 	autoclose int sock = unix_connect(path, SOCK_SEQPACKET);
@@ -87,7 +93,8 @@ static int hand_over(const char *sandbox, const char *id, const char *exec_id, p
 	if (r <= 0)
 		return error_set(e, r ? r : -ECONNRESET, "hand the init proxy over");
 	if (m.type != HANDOVER_OK)
-		return error_plain(e, EIO, "%s", *m.text ? m.text : "the shim refused the init proxy");
+		return error_plain(e, EIO, "%s",
+				   *m.text ? m.text : "the shim refused the init proxy");
 	return 0;
 }
 
@@ -99,12 +106,16 @@ void cli_kill_proxy(pid_t pid)
 		proc_wait(pid, -1, &status);
 }
 
-pid_t cli_start_proxy(const char *sandbox, const char *id, const char *exec_id, const struct cli_stdio *io, struct error *e)
+pid_t cli_start_proxy(const char *sandbox, const char *id, const char *exec_id,
+		      const struct cli_stdio *io, struct error *e)
 {
 	autoclose int tty = -1;
 	autoclose int sock = -1;
 	struct proxy_params p = {
-		.id = id, .args = io->args, .new_netns = io->new_netns, .netns = io->netns,
+		.id = id,
+		.args = io->args,
+		.new_netns = io->new_netns,
+		.netns = io->netns,
 		.terminal = io->terminal && !io->console_socket,
 	};
 	pid_t pid;
@@ -152,7 +163,9 @@ static void ended(struct loop_source *s, pid_t pid, int status, void *data)
 
 int cli_wait_proxy(pid_t pid, struct error *e)
 {
-	static const int signals[] = { SIGTERM, SIGINT, SIGHUP, SIGQUIT, SIGUSR1, SIGUSR2, SIGALRM };
+	static const int signals[] = {
+		SIGTERM, SIGINT, SIGHUP, SIGQUIT, SIGUSR1, SIGUSR2, SIGALRM
+	};
 	autoptr(loop) l = loop_new();
 	struct wait_state w = { .loop = l, .pid = pid };
 

@@ -2,11 +2,14 @@
 /*
  * proxy - see proxy.h.
  *
- * A poll loop over the hand-over socket, a signalfd and up to three relays. Each relay moves bytes one way between inherited stdio and a vsock stream to
- * the agent: by splice(2) where one end is a pipe, else through a buffer. Inherited descriptors stay blocking (others share them), so nothing is
- * written to them that poll(2) did not announce and that could block: pipes are spliced without blocking, the rest gets small pieces.
+ * A poll loop over the hand-over socket, a signalfd and up to three relays. Each relay moves bytes
+ * one way between inherited stdio and a vsock stream to the agent: by splice(2) where one end is a
+ * pipe, else through a buffer. Inherited descriptors stay blocking (others share them), so nothing
+ * is written to them that poll(2) did not announce and that could block: pipes are spliced without
+ * blocking, the rest gets small pieces.
  *
- * It ends with the process's exit status once the streams have been drained, or with 137 if the shim has died.
+ * It ends with the process's exit status once the streams have been drained, or with 137 if the
+ * shim has died.
  */
 #include "cli/proxy.h"
 
@@ -35,9 +38,9 @@
 #define EXIT_SHIM_DIED (128 + SIGKILL)
 
 struct relay {
-	int from, to; /* -1: this relay is over */
+	int from, to;                   /* -1: this relay is over */
 	bool splice, wait_out, outward; /* outward: from the guest */
-	char *copy; /* COPY_MAX bytes, when not spliced */
+	char *copy;                     /* COPY_MAX bytes, when not spliced */
 	size_t start, end;
 };
 
@@ -46,7 +49,7 @@ struct proxy {
 	bool terminal, saved;
 	struct termios termios;
 	struct relay relay[3];
-	int status; /* -1 until EXIT */
+	int status;       /* -1 until EXIT */
 	int64_t progress; /* when bytes moved last, for the bound on draining */
 };
 
@@ -87,7 +90,8 @@ static void relay_close(struct relay *r)
 /* > 0: moved, 0: end, -EAGAIN: the output is full, other: broken. */
 static ssize_t relay_splice(struct relay *r)
 {
-	ssize_t n = splice(r->from, NULL, r->to, NULL, SPLICE_MAX, SPLICE_F_NONBLOCK | SPLICE_F_MOVE);
+	ssize_t n =
+		splice(r->from, NULL, r->to, NULL, SPLICE_MAX, SPLICE_F_NONBLOCK | SPLICE_F_MOVE);
 
 	return n < 0 ? -errno : n;
 }
@@ -172,7 +176,8 @@ static void got_streams(struct proxy *p, uint32_t bits, const int *fds, size_t n
 		if (!(bits & (1u << i)) || next >= n)
 			continue;
 		fd_set_nonblock(fds[next], true);
-		relay_open(&p->relay[i], i == 0 ? STDIN_FILENO : fds[next], i == 0 ? fds[next] : i, i != 0);
+		relay_open(&p->relay[i], i == 0 ? STDIN_FILENO : fds[next], i == 0 ? fds[next] : i,
+			   i != 0);
 		next++;
 	}
 	make_raw(p);
@@ -259,7 +264,8 @@ static void poll_fill(const struct proxy *p, struct pollfd *pfd)
 		struct pollfd *in = &pfd[POLL_RELAYS + 2 * i], *out = in + 1;
 
 		*in = (struct pollfd){ .fd = r->wait_out ? -1 : r->from, .events = POLLIN };
-		*out = (struct pollfd){ .fd = r->wait_out || !r->outward ? r->to : -1, .events = r->wait_out ? POLLOUT : 0 };
+		*out = (struct pollfd){ .fd = r->wait_out || !r->outward ? r->to : -1,
+					.events = r->wait_out ? POLLOUT : 0 };
 	}
 }
 
@@ -290,12 +296,13 @@ static _Noreturn void proxy_loop(struct proxy *p)
 /* All but those that say something about the proxy itself. */
 static int catch_signals(void)
 {
-	static const int not[] = { SIGCHLD, SIGPIPE, SIGTTIN, SIGTTOU, SIGSEGV, SIGBUS, SIGILL, SIGFPE, SIGABRT };
+	static const int not [] = { SIGCHLD, SIGPIPE, SIGTTIN, SIGTTOU, SIGSEGV,
+				    SIGBUS,  SIGILL,  SIGFPE,  SIGABRT };
 	sigset_t set;
 
 	sigfillset(&set);
-	for (size_t i = 0; i < ARRAY_SIZE(not); i++)
-		sigdelset(&set, not[i]);
+	for (size_t i = 0; i < ARRAY_SIZE(not ); i++)
+		sigdelset(&set, not [i]);
 	signal(SIGPIPE, SIG_IGN);
 	signal(SIGTTIN, SIG_IGN);
 	signal(SIGTTOU, SIG_IGN);
@@ -303,7 +310,8 @@ static int catch_signals(void)
 	return signalfd(-1, &set, SFD_CLOEXEC | SFD_NONBLOCK);
 }
 
-/* The command of the container replaces our own in ps: its arguments are the last ones given, and move to the front. */
+/* The command of the container replaces our own in ps: its arguments are the last ones given, and
+ * move to the front. */
 static void show_title(int argc, char **argv, int first)
 {
 	char *area = argv[0], *end = argv[argc - 1] + strlen(argv[argc - 1]) + 1;
@@ -324,10 +332,14 @@ struct proxy_options {
 
 static const struct arg_option options[] = {
 	{ "fd", 0, ARG_INT, offsetof(struct proxy_options, fd), "N", "hand-over socket" },
-	{ "terminal", 0, ARG_BOOL, offsetof(struct proxy_options, terminal), NULL, "stdin is a terminal to relay on" },
-	{ "controlling", 0, ARG_BOOL, offsetof(struct proxy_options, controlling), NULL, "make it the controlling terminal" },
+	{ "terminal", 0, ARG_BOOL, offsetof(struct proxy_options, terminal), NULL,
+	  "stdin is a terminal to relay on" },
+	{ "controlling", 0, ARG_BOOL, offsetof(struct proxy_options, controlling), NULL,
+	  "make it the controlling terminal" },
 };
-static const struct arg_spec spec = { .options = options, .n = ARRAY_SIZE(options), .stop_at_operand = true };
+static const struct arg_spec spec = { .options = options,
+				      .n = ARRAY_SIZE(options),
+				      .stop_at_operand = true };
 
 int proxy_main(int argc, char **argv)
 {
@@ -361,7 +373,8 @@ static int spawn_setup(void *data, struct error *e)
 	autoclose int fd = -1;
 
 	if (p->new_netns)
-		return unshare(CLONE_NEWNET) < 0 ? error_set(e, errno, "make a network namespace") : 0;
+		return unshare(CLONE_NEWNET) < 0 ? error_set(e, errno, "make a network namespace")
+						 : 0;
 	if (!p->netns)
 		return 0;
 	fd = open(p->netns, O_RDONLY | O_CLOEXEC);

@@ -26,7 +26,8 @@ static char *shim_program(void)
 
 	self[MAX(n, (ssize_t)0)] = '\0';
 	for (size_t i = 0; n > 0 && i < ARRAY_SIZE(beside); i++) {
-		char *path = xasprintf("%.*s%s%s", (int)(path_base(self) - self), self, beside[i], SHIM_NAME);
+		char *path = xasprintf("%.*s%s%s", (int)(path_base(self) - self), self, beside[i],
+				       SHIM_NAME);
 
 		if (access(path, X_OK) == 0)
 			return path;
@@ -100,21 +101,24 @@ int cli_shim_connect(const char *socket, struct rpc_client **ret, struct error *
 	int fd = socket ? unix_connect(socket, SOCK_STREAM) : -ENOENT;
 
 	if (fd < 0)
-		return error_set(e, fd, "the sandbox's shim is not there (%s)", socket ? socket : "no socket");
+		return error_set(e, fd, "the sandbox's shim is not there (%s)",
+				 socket ? socket : "no socket");
 	*ret = rpc_client_new(NULL, fd);
 	rpc_client_set_namespace(*ret, CLI_NAMESPACE);
 	return 0;
 }
 
-int cli_task_call(struct rpc_client *r, const char *method, const ProtobufCMessage *rq, int64_t timeout_ms,
-		  ProtobufCMessage **ret, struct error *e)
+int cli_task_call(struct rpc_client *r, const char *method, const ProtobufCMessage *rq,
+		  int64_t timeout_ms, ProtobufCMessage **ret, struct error *e)
 {
 	int index = rpc_method_index(&containerd__task__v2__task__descriptor, method);
 
-	return rpc_client_call_sync(r, &containerd__task__v2__task__descriptor, (unsigned)index, rq, timeout_ms, ret, e);
+	return rpc_client_call_sync(r, &containerd__task__v2__task__descriptor, (unsigned)index, rq,
+				    timeout_ms, ret, e);
 }
 
-int cli_task_request(const struct cli_container *c, const char *method, const ProtobufCMessage *rq, struct error *e)
+int cli_task_request(const struct cli_container *c, const char *method, const ProtobufCMessage *rq,
+		     struct error *e)
 {
 	autoptr(rpc_client) r = NULL;
 	int err = cli_shim_connect(c->st.socket, &r, e);
@@ -124,7 +128,8 @@ int cli_task_request(const struct cli_container *c, const char *method, const Pr
 	return cli_task_call(r, method, rq, CLI_REQUEST_MS, NULL, e);
 }
 
-/* The shim's end shows as the end of a second connection: when that reads as closed, everything has been removed. */
+/* The shim's end shows as the end of a second connection: when that reads as closed, everything has
+ * been removed. */
 bool cli_shim_shutdown(const char *socket, int timeout_ms)
 {
 	Containerd__Task__V2__ShutdownRequest rq = CONTAINERD__TASK__V2__SHUTDOWN_REQUEST__INIT;

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * clean - what is left to do when a shim died without its sandbox_free: end the processes it named in state.json, remove its cgroups and its directory.
+ * clean - what is left to do when a shim died without its sandbox_free: end the processes it named
+ * in state.json, remove its cgroups and its directory.
  *
  * Its mounts were in its own namespace and are gone with the last process in it.
  */
@@ -29,7 +30,8 @@ static void end_process(const struct store_process *p, int64_t until)
 
 	if (fd < 0 || !proc_alive((pid_t)p->pid, p->start_time))
 		return;
-	if (proc_pidfd_signal(fd, SIGKILL) < 0 || poll(&pfd, 1, (int)MAX(until - loop_now_ms(), (int64_t)0)) <= 0)
+	if (proc_pidfd_signal(fd, SIGKILL) < 0 ||
+	    poll(&pfd, 1, (int)MAX(until - loop_now_ms(), (int64_t)0)) <= 0)
 		log_warn("%s (process %d) does not end", p->name, (int)p->pid);
 }
 
@@ -39,7 +41,8 @@ static void remove_cgroup(const char *cgroup, int64_t until)
 
 	cgroup_host_kill(cgroup);
 	while ((r = cgroup_host_remove(cgroup)) == -EBUSY && loop_now_ms() < until)
-		poll(NULL, 0, 5); /* a killed process leaves its group when the kernel gets to it; nothing tells */
+		poll(NULL, 0, 5); /* a killed process leaves its group when the kernel gets to it;
+				     nothing tells */
 	if (r < 0)
 		log_warn("cgroup %s: %s", cgroup, strerror(-r));
 }

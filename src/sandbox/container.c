@@ -2,8 +2,10 @@
 /*
  * container - creation and deletion of a container.
  *
- * Creation waits for the machine (the first container boots it and is shared while it boots), then runs create_steps. Deletion runs delete_steps: every
- * request to the guest in them is bounded and its failure is only logged, so that deleting always succeeds; with the last container goes the machine.
+ * Creation waits for the machine (the first container boots it and is shared while it boots), then
+ * runs create_steps. Deletion runs delete_steps: every request to the guest in them is bounded and
+ * its failure is only logged, so that deleting always succeeds; with the last container goes the
+ * machine.
  */
 #include "sandbox/internal.h"
 
@@ -149,7 +151,8 @@ static int create_guest(void *data, struct error *e)
 	rq.stdin_port = c->init.port[STREAM_IN];
 	rq.stdout_port = c->init.port[STREAM_OUT];
 	rq.stderr_port = c->init.port[STREAM_ERR];
-	guest_call(c->sandbox, "CreateContainer", &rq.base, (int64_t)c->sandbox->config->runtime.create_container_timeout * 1000,
+	guest_call(c->sandbox, "CreateContainer", &rq.base,
+		   (int64_t)c->sandbox->config->runtime.create_container_timeout * 1000,
 		   create_replied, c);
 	return -EINPROGRESS;
 }
@@ -202,7 +205,8 @@ void container_continue(struct container *c, const struct error *e)
 	if (e)
 		create_fail(c, e);
 	else
-		op_start(&c->op, c->sandbox->loop, "create", create_steps, ARRAY_SIZE(create_steps), create_finished, c);
+		op_start(&c->op, c->sandbox->loop, "create", create_steps, ARRAY_SIZE(create_steps),
+			 create_finished, c);
 }
 
 static int create_check(struct sandbox *s, const struct container_params *p, struct error *e)
@@ -218,8 +222,8 @@ static int create_check(struct sandbox *s, const struct container_params *p, str
 	return 0;
 }
 
-int container_create(struct sandbox *s, const struct container_params *p, sandbox_done_fn *done, void *data,
-		     struct error *e)
+int container_create(struct sandbox *s, const struct container_params *p, sandbox_done_fn *done,
+		     void *data, struct error *e)
 {
 	struct container *c;
 	int r = create_check(s, p, e);
@@ -362,6 +366,7 @@ int container_delete(struct container *c, sandbox_done_fn *done, void *data, str
 	c->deleting = true;
 	c->done = done;
 	c->done_data = data;
-	op_start(&c->op, c->sandbox->loop, "delete", delete_steps, ARRAY_SIZE(delete_steps), delete_finished, c);
+	op_start(&c->op, c->sandbox->loop, "delete", delete_steps, ARRAY_SIZE(delete_steps),
+		 delete_finished, c);
 	return 0;
 }

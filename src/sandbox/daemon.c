@@ -2,8 +2,9 @@
 /*
  * daemon - the device processes beside the VMM: caisson-devd for vsock, virtiofsd for the share.
  *
- * Each gets its end of a vhost-user socket by descriptor, writes its messages to a log in the sandbox's directory, and dies with the shim. The end of
- * one while the machine runs is the end of the machine.
+ * Each gets its end of a vhost-user socket by descriptor, writes its messages to a log in the
+ * sandbox's directory, and dies with the shim. The end of one while the machine runs is the end of
+ * the machine.
  */
 #include "sandbox/internal.h"
 
@@ -22,7 +23,8 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-/* Programs of ours lie beside the running one, else where they were installed. Owned; never NULL. */
+/* Programs of ours lie beside the running one, else where they were installed. Owned; never NULL.
+ */
 static char *own_program(const char *name)
 {
 	char self[PATH_MAX];
@@ -63,12 +65,13 @@ static void daemon_ended(struct loop_source *src, pid_t pid, int status, void *d
 	d->pid = 0;
 	d->child = NULL;
 	sandbox_die(d->sandbox, -ECONNRESET, "%s ended %s %d%s%s", d->name,
-		    WIFSIGNALED(status) ? "by signal" : "with status", WIFSIGNALED(status) ? WTERMSIG(status) : WEXITSTATUS(status),
-		    *line ? ": " : "", line);
+		    WIFSIGNALED(status) ? "by signal" : "with status",
+		    WIFSIGNALED(status) ? WTERMSIG(status) : WEXITSTATUS(status), *line ? ": " : "",
+		    line);
 }
 
-static int daemon_start(struct sandbox *s, struct daemon *d, const char *name, char *const *argv, const int *keep,
-			size_t nkeep, struct error *e)
+static int daemon_start(struct sandbox *s, struct daemon *d, const char *name, char *const *argv,
+			const int *keep, size_t nkeep, struct error *e)
 {
 	autofree char *log = xasprintf("%s.log", name);
 	autoclose int out = openat(s->dirfd, log, O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC, 0600);
@@ -135,7 +138,8 @@ int daemon_start_vsock(struct sandbox *s, struct error *e)
 	return daemon_start(s, &s->vsock_daemon, "devd-vsock", argv.v, keep, ARRAY_SIZE(keep), e);
 }
 
-/* QEMU's C virtiofsd and the Rust one take different options. The former lies in a directory named qemu; of others we ask. */
+/* QEMU's C virtiofsd and the Rust one take different options. The former lies in a directory named
+ * qemu; of others we ask. */
 static bool is_rust_virtiofsd(const char *path)
 {
 	char *argv[] = { (char *)(uintptr_t)path, "--version", NULL };
@@ -164,7 +168,8 @@ static void fs_arguments(const struct sandbox *s, const char *program, int fd, s
 		strv_add(argv, "--announce-submounts");
 	} else {
 		strv_add(argv, "-o");
-		strv_addf(argv, "source=%s/shared,cache=%s,announce_submounts,sandbox=namespace", s->dir,
+		strv_addf(argv, "source=%s/shared,cache=%s,announce_submounts,sandbox=namespace",
+			  s->dir,
 			  str_eq(h->virtio_fs_cache, "never") ? "none" : h->virtio_fs_cache);
 		strv_add(argv, "-f");
 	}
@@ -181,12 +186,15 @@ int daemon_start_fs(struct sandbox *s, struct error *e)
 	int r;
 
 	if (access(program, X_OK) < 0)
-		return error_set(e, errno, "file server %s (set hypervisor.%s.virtio_fs_daemon; Debian: package qemu-system-common)", program,
-				 s->config->hypervisor.name);
+		return error_set(e, errno,
+				 "file server %s (set hypervisor.%s.virtio_fs_daemon; Debian: "
+				 "package qemu-system-common)",
+				 program, s->config->hypervisor.name);
 	listener = unix_listen(path, SOCK_STREAM, 0600);
 	if (listener < 0)
 		return error_set(e, listener, "listen on %s", path);
-	/* Connected before the daemon runs: the VMM gets a descriptor and needs no path, and the socket's name can go. */
+	/* Connected before the daemon runs: the VMM gets a descriptor and needs no path, and the
+	 * socket's name can go. */
 	s->fs_fd = unix_connect(path, SOCK_STREAM);
 	unlink(path);
 	if (s->fs_fd < 0)

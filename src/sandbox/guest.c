@@ -2,8 +2,9 @@
 /*
  * guest - the agent's client: one ttRPC connection over vsock, and the agent's log.
  *
- * Every request is remembered until it is answered, so that its maker may go away first (guest_forget), and so that requests to a dead
- * machine fail with the reason of its death instead of a broken connection.
+ * Every request is remembered until it is answered, so that its maker may go away first
+ * (guest_forget), and so that requests to a dead machine fail with the reason of its death instead
+ * of a broken connection.
  */
 #include "sandbox/internal.h"
 
@@ -29,7 +30,8 @@ struct guest_request {
 	void *data;
 };
 
-static void request_end(struct guest_request *rq, const struct error *e, const ProtobufCMessage *resp)
+static void request_end(struct guest_request *rq, const struct error *e,
+			const ProtobufCMessage *resp)
 {
 	list_del(&rq->link);
 	if (rq->fn)
@@ -43,7 +45,8 @@ static void request_replied(void *data, const struct error *e, const ProtobufCMe
 	const struct sandbox *s = rq->sandbox;
 
 	/* The connection broke because the machine ended: that is the news. */
-	if (e && s->death.code && (e->code == -ECONNRESET || e->code == -ECANCELED || e->code == -EPIPE))
+	if (e && s->death.code &&
+	    (e->code == -ECONNRESET || e->code == -ECANCELED || e->code == -EPIPE))
 		e = &s->death;
 	request_end(rq, e, resp);
 }
@@ -56,8 +59,8 @@ static void request_refused(struct loop_source *src, void *data)
 	request_end(rq, &rq->error, NULL);
 }
 
-void guest_call(struct sandbox *s, const char *method, const ProtobufCMessage *m, int64_t timeout_ms, rpc_reply_fn *fn,
-		void *data)
+void guest_call(struct sandbox *s, const char *method, const ProtobufCMessage *m,
+		int64_t timeout_ms, rpc_reply_fn *fn, void *data)
 {
 	struct guest_request *rq = xnew(struct guest_request);
 	int index = rpc_method_index(&grpc__agent_service__descriptor, method);
@@ -66,8 +69,8 @@ void guest_call(struct sandbox *s, const char *method, const ProtobufCMessage *m
 	list_init(&rq->link);
 	list_add(&s->requests, &rq->link);
 	if (s->agent && index >= 0) {
-		rpc_client_call(s->agent, &grpc__agent_service__descriptor, (unsigned)index, m, timeout_ms, request_replied,
-				rq);
+		rpc_client_call(s->agent, &grpc__agent_service__descriptor, (unsigned)index, m,
+				timeout_ms, request_replied, rq);
 		return;
 	}
 	if (s->death.code)
@@ -102,7 +105,8 @@ static void agent_dialled(void *data, const struct error *e, int fd, uint32_t po
 	s->agent_dial = NULL;
 	if (e) {
 		copy = *e;
-		error_prefix(&copy, "the guest's agent did not answer on vsock port %d", AGENT_PORT);
+		error_prefix(&copy, "the guest's agent did not answer on vsock port %d",
+			     AGENT_PORT);
 		op_continue(&s->boot, &copy);
 		return;
 	}
@@ -113,7 +117,8 @@ static void agent_dialled(void *data, const struct error *e, int fd, uint32_t po
 
 int guest_connect(struct sandbox *s, struct error *e)
 {
-	s->agent_dial = hvsock_dial(s->loop, s->sock, AGENT_PORT, s->config->agent.reconnect_timeout_ms, agent_dialled, s);
+	s->agent_dial = hvsock_dial(s->loop, s->sock, AGENT_PORT,
+				    s->config->agent.reconnect_timeout_ms, agent_dialled, s);
 	if (!s->agent_dial)
 		return error_set(e, errno, "connect to %s", s->sock);
 	return -EINPROGRESS;
@@ -176,7 +181,8 @@ static void log_dialled(void *data, const struct error *e, int fd, uint32_t port
 		return;
 	}
 	s->log_stream = fd;
-	s->log_file = openat(s->dirfd, "agent.log", O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC, 0600);
+	s->log_file =
+		openat(s->dirfd, "agent.log", O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC, 0600);
 	if (s->log_file >= 0)
 		s->log_source = loop_add_io(s->loop, fd, EPOLLIN, log_ready, s);
 	if (!s->log_source)
@@ -185,7 +191,8 @@ static void log_dialled(void *data, const struct error *e, int fd, uint32_t port
 
 void guest_connect_log(struct sandbox *s)
 {
-	s->log_dial = hvsock_dial(s->loop, s->sock, AGENT_LOG_PORT, SANDBOX_REQUEST_MS, log_dialled, s);
+	s->log_dial =
+		hvsock_dial(s->loop, s->sock, AGENT_LOG_PORT, SANDBOX_REQUEST_MS, log_dialled, s);
 }
 
 void guest_disconnect(struct sandbox *s)

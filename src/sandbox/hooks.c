@@ -2,7 +2,8 @@
 /*
  * hooks - the host's hooks of a container, run in a child so that the loop goes on.
  *
- * The child reports a struct error over a pipe when it ends; an end without a report is a failure too.
+ * The child reports a struct error over a pipe when it ends; an end without a report is a failure
+ * too.
  */
 #include "sandbox/internal.h"
 
@@ -28,13 +29,15 @@ static void child_ended(struct loop_source *s, pid_t pid, int status, void *data
 	struct error e = ERROR_INIT;
 
 	if (fd_read_full(h->report, &e, sizeof(e)) != (ssize_t)sizeof(e))
-		error_plain(&e, EIO, "the process that ran the hooks ended early (wait status %#x)", status);
+		error_plain(&e, EIO, "the process that ran the hooks ended early (wait status %#x)",
+			    status);
 	h->done(h->data, e.code ? &e : NULL);
 	fd_close(h->report);
 	free(h);
 }
 
-static _Noreturn void run_in_child(const struct container *c, enum oci_hook_kind kind, const char *status, int report)
+static _Noreturn void run_in_child(const struct container *c, enum oci_hook_kind kind,
+				   const char *status, int report)
 {
 	autofree char *annotations = oci_annotations_json(c->spec);
 	const struct oci_state st = {
@@ -55,8 +58,8 @@ static _Noreturn void run_in_child(const struct container *c, enum oci_hook_kind
 	_exit(fd_write_full(report, &e, sizeof(e)) < 0 ? 1 : 0);
 }
 
-int hooks_start(struct container *c, enum oci_hook_kind kind, const char *status, op_done_fn *done, void *data,
-		struct error *e)
+int hooks_start(struct container *c, enum oci_hook_kind kind, const char *status, op_done_fn *done,
+		void *data, struct error *e)
 {
 	struct loop *l = c->sandbox->loop;
 	struct hooks_run *h;

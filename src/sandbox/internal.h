@@ -91,11 +91,11 @@ struct process {
 };
 
 struct container {
-	struct list link; /* in sandbox.containers */
+	struct list link;      /* in sandbox.containers */
 	struct list boot_link; /* in sandbox.boot_waiters */
 	struct sandbox *sandbox;
 	char *id, *bundle;
-	oci_spec *spec; /* as given, for hooks */
+	oci_spec *spec;       /* as given, for hooks */
 	oci_spec *guest_spec; /* rewritten for the guest */
 	struct process init;
 	struct list execs;
@@ -110,7 +110,8 @@ struct container {
 
 /* sandbox.c */
 void sandbox_boot(struct sandbox *s); /* idempotent; containers in boot_waiters are continued */
-void sandbox_die(struct sandbox *s, int code, const char *fmt, ...) __attribute__((format(printf, 3, 4)));
+void sandbox_die(struct sandbox *s, int code, const char *fmt, ...)
+	__attribute__((format(printf, 3, 4)));
 void sandbox_stop(struct sandbox *s);
 void sandbox_save_state(struct sandbox *s);
 void sandbox_notify(struct process *p, enum sandbox_event ev);
@@ -118,9 +119,10 @@ void sandbox_notify(struct process *p, enum sandbox_event ev);
 /* guest.c: requests to the agent */
 /* Continues s->boot. */
 int guest_connect(struct sandbox *s, struct error *e);
-/* @method by name of grpc.AgentService. Where the machine is dead the callback gets the reason of its death. */
-void guest_call(struct sandbox *s, const char *method, const ProtobufCMessage *req, int64_t timeout_ms, rpc_reply_fn *fn,
-		void *data);
+/* @method by name of grpc.AgentService. Where the machine is dead the callback gets the reason of
+ * its death. */
+void guest_call(struct sandbox *s, const char *method, const ProtobufCMessage *req,
+		int64_t timeout_ms, rpc_reply_fn *fn, void *data);
 /* Calls back no more for requests made with @data, which goes away. */
 void guest_forget(struct sandbox *s, const void *data);
 int guest_create_sandbox(struct sandbox *s, rpc_reply_fn *fn, void *data);
@@ -130,7 +132,8 @@ void guest_disconnect(struct sandbox *s);
 /* share.c */
 int share_init(struct sandbox *s, struct error *e);
 void share_done(struct sandbox *s);
-/* Makes the container's rootfs and bind mounts visible in the share and rewrites c->guest_spec to match. */
+/* Makes the container's rootfs and bind mounts visible in the share and rewrites c->guest_spec to
+ * match. */
 int share_container(struct container *c, struct error *e);
 void share_container_undo(struct container *c);
 
@@ -149,24 +152,26 @@ void guest_spec_set_mount(Grpc__Mount *m, const char *type, const char *source);
 int sandbox_size(struct sandbox *s, const oci_spec *spec, struct error *e);
 
 /* hooks.c: runs the hooks of a kind in a child; @done later. -ENOENT: there are none. */
-int hooks_start(struct container *c, enum oci_hook_kind kind, const char *status, op_done_fn *done, void *data,
-		struct error *e);
+int hooks_start(struct container *c, enum oci_hook_kind kind, const char *status, op_done_fn *done,
+		void *data, struct error *e);
 
 /* process.c */
 void process_init(struct process *p, struct container *c, const char *exec_id);
 void process_done(struct process *p);
 int process_may_delete(const struct process *p, struct error *e); /* -EBUSY while it lives */
-int process_claim_stdio(struct process *p, const char *in, const char *out, const char *err, bool terminal,
-			struct error *e);
+int process_claim_stdio(struct process *p, const char *in, const char *out, const char *err,
+			bool terminal, struct error *e);
 /* Dials the streams; @op is continued when all are there. */
 int process_dial_streams(struct process *p, struct op *op, struct error *e);
 void process_close_streams(struct process *p);
 void process_hand_over(struct process *p); /* streams to their holder */
-void process_fail(struct process *p, const struct error *e); /* start failed: tells the holder of the stdio */
-void process_watch(struct process *p); /* WaitProcess */
+void process_fail(struct process *p,
+		  const struct error *e); /* start failed: tells the holder of the stdio */
+void process_watch(struct process *p);    /* WaitProcess */
 void process_exited(struct process *p, uint32_t status, const char *reason);
 void attached_drop_all(struct sandbox *s);
 
 /* container.c */
 void container_free(struct container *c);
-void container_continue(struct container *c, const struct error *e); /* the machine is ready, or will not be */
+void container_continue(struct container *c,
+			const struct error *e); /* the machine is ready, or will not be */

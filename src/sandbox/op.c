@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* op - see op.h. The engine runs from a deferred source, so that a step's callback never re-enters its caller. */
+/* op - see op.h. The engine runs from a deferred source, so that a step's callback never re-enters
+ * its caller. */
 #include "sandbox/op.h"
 
 #include "base/log.h"
@@ -70,11 +71,17 @@ static void op_run(struct loop_source *s, void *data)
 	op_end(o, NULL);
 }
 
-void op_start(struct op *o, struct loop *l, const char *name, const struct op_step *steps, size_t n, op_done_fn *done,
-	      void *data)
+void op_start(struct op *o, struct loop *l, const char *name, const struct op_step *steps, size_t n,
+	      op_done_fn *done, void *data)
 {
 	*o = (struct op){
-		.name = name, .loop = l, .steps = steps, .n = n, .active = true, .data = data, .done = done,
+		.name = name,
+		.loop = l,
+		.steps = steps,
+		.n = n,
+		.active = true,
+		.data = data,
+		.done = done,
 	};
 	op_defer(o);
 }

@@ -1,9 +1,11 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * op - an operation of several steps on the event loop: a visible table {name, run, undo}, run forwards, undone backwards.
+ * op - an operation of several steps on the event loop: a visible table {name, run, undo}, run
+ * forwards, undone backwards.
  *
- * A step returns 0 (done, on to the next), -EINPROGRESS (it will call op_continue later), or a failure. After a failure the
- * undo functions of the steps that were done run in reverse order, then `done` is called with the error. Steps never block.
+ * A step returns 0 (done, on to the next), -EINPROGRESS (it will call op_continue later), or a
+ * failure. After a failure the undo functions of the steps that were done run in reverse order,
+ * then `done` is called with the error. Steps never block.
  */
 #pragma once
 
@@ -36,9 +38,10 @@ struct op {
 	struct error result; /* code 0 unless a step failed asynchronously */
 };
 
-/* Starts at once; `done` is called from the loop, never from inside op_start. @o stays the caller's and must be idle. */
-void op_start(struct op *o, struct loop *l, const char *name, const struct op_step *steps, size_t n, op_done_fn *done,
-	      void *data);
+/* Starts at once; `done` is called from the loop, never from inside op_start. @o stays the caller's
+ * and must be idle. */
+void op_start(struct op *o, struct loop *l, const char *name, const struct op_step *steps, size_t n,
+	      op_done_fn *done, void *data);
 /* Ends the step that returned -EINPROGRESS: @e NULL for success. Ignored when no step waits. */
 void op_continue(struct op *o, const struct error *e);
 /* Undoes what was done and forgets the operation without calling `done`. */

@@ -2,11 +2,13 @@
 /*
  * process - a process in the guest: the container's own or an exec.
  *
- * States:  CREATING -> CREATED -> RUNNING <-> PAUSED -> STOPPED. What is allowed when is one table (process_allowed).
+ * States:  CREATING -> CREATED -> RUNNING <-> PAUSED -> STOPPED. What is allowed when is one table
+ * (process_allowed).
  *
- * Stdio: an init proxy on the host holds the streams. It was attached beforehand (rpc/handover.h); create or exec claims it, dials one
- * vsock stream each for stdin, stdout and stderr, names them to the agent by the host's port, and passes the descriptors to the proxy:
- * data never goes through this process. The proxy's end kills the process; the process's end is told to the proxy.
+ * Stdio: an init proxy on the host holds the streams. It was attached beforehand (rpc/handover.h);
+ * create or exec claims it, dials one vsock stream each for stdin, stdout and stderr, names them to
+ * the agent by the host's port, and passes the descriptors to the proxy: data never goes through
+ * this process. The proxy's end kills the process; the process's end is told to the proxy.
  */
 #include "sandbox/internal.h"
 
@@ -24,7 +26,19 @@
 
 /* --- what is allowed in which state --- */
 
-enum process_action { ACT_START, ACT_KILL, ACT_RESIZE, ACT_CLOSE_STDIN, ACT_EXEC, ACT_DELETE_EXEC, ACT_PAUSE, ACT_RESUME, ACT_UPDATE, ACT_STATS, ACT_DELETE };
+enum process_action {
+	ACT_START,
+	ACT_KILL,
+	ACT_RESIZE,
+	ACT_CLOSE_STDIN,
+	ACT_EXEC,
+	ACT_DELETE_EXEC,
+	ACT_PAUSE,
+	ACT_RESUME,
+	ACT_UPDATE,
+	ACT_STATS,
+	ACT_DELETE
+};
 
 #define IN(state) (1u << PROCESS_##state)
 #define LIVE (IN(CREATED) | IN(RUNNING) | IN(PAUSED))
@@ -34,23 +48,27 @@ static const struct {
 	int err;
 	const char *text;
 } process_rules[] = {
-	[ACT_START] = { IN(CREATED), EBUSY, "cannot start a container that is not created (it is %s)" },
+	[ACT_START] = { IN(CREATED), EBUSY,
+			"cannot start a container that is not created (it is %s)" },
 	[ACT_KILL] = { LIVE, ESRCH, "container not running (it is %s)" },
 	[ACT_RESIZE] = { LIVE, ESRCH, "process not running (it is %s)" },
 	[ACT_CLOSE_STDIN] = { LIVE, ESRCH, "process not running (it is %s)" },
 	[ACT_EXEC] = { IN(RUNNING) | IN(CREATED), EBUSY, "cannot exec in a container that is %s" },
-	[ACT_DELETE_EXEC] = { IN(CREATED) | IN(STOPPED), EBUSY, "cannot delete a process that is %s" },
+	[ACT_DELETE_EXEC] = { IN(CREATED) | IN(STOPPED), EBUSY,
+			      "cannot delete a process that is %s" },
 	[ACT_PAUSE] = { IN(RUNNING), EBUSY, "cannot pause a container that is %s" },
 	[ACT_RESUME] = { IN(PAUSED), EBUSY, "cannot resume a container that is %s" },
 	[ACT_UPDATE] = { LIVE, EBUSY, "cannot update a container that is %s" },
 	[ACT_STATS] = { LIVE, EBUSY, "no statistics of a container that is %s" },
 	[ACT_DELETE] = { IN(CREATED) | IN(STOPPED), EBUSY,
-			 "cannot delete a container that is %s: stop it first, or delete it by force" },
+			 "cannot delete a container that is %s: stop it first, or delete it by "
+			 "force" },
 };
 
 static const char *const state_names[] = {
-	[PROCESS_CREATING] = "creating", [PROCESS_CREATED] = "created", [PROCESS_RUNNING] = "running",
-	[PROCESS_PAUSED] = "paused",	 [PROCESS_STOPPED] = "stopped",
+	[PROCESS_CREATING] = "creating", [PROCESS_CREATED] = "created",
+	[PROCESS_RUNNING] = "running",   [PROCESS_PAUSED] = "paused",
+	[PROCESS_STOPPED] = "stopped",
 };
 
 static int process_allowed(const struct process *p, enum process_action a, struct error *e)
@@ -201,7 +219,8 @@ static struct attached *attached_find(struct sandbox *s, const char *id, const c
 	return NULL;
 }
 
-int sandbox_attach_proxy(struct sandbox *s, const char *id, const char *exec_id, pid_t pid, int fd, struct error *e)
+int sandbox_attach_proxy(struct sandbox *s, const char *id, const char *exec_id, pid_t pid, int fd,
+			 struct error *e)
 {
 	struct attached *a;
 
@@ -232,8 +251,8 @@ void attached_drop_all(struct sandbox *s)
 
 static void proxy_ready(struct loop_source *s, int fd, uint32_t events, void *data);
 
-int process_claim_stdio(struct process *p, const char *in, const char *out, const char *err, bool terminal,
-			struct error *e)
+int process_claim_stdio(struct process *p, const char *in, const char *out, const char *err,
+			bool terminal, struct error *e)
 {
 	struct sandbox *s = p->container->sandbox;
 	struct attached *a;
@@ -243,11 +262,15 @@ int process_claim_stdio(struct process *p, const char *in, const char *out, cons
 	p->err = xstrdup(err ? err : "");
 	p->terminal = terminal;
 	if (!str_eq(p->out, HANDOVER_STDIO))
-		return error_plain(e, EOPNOTSUPP, "stdio \"%.100s\" is not supported: only init proxies of the caisson command "
-				   "are", p->out);
+		return error_plain(e, EOPNOTSUPP,
+				   "stdio \"%.100s\" is not supported: only init proxies of the "
+				   "caisson command "
+				   "are",
+				   p->out);
 	a = attached_find(s, p->container->id, p->exec_id);
 	if (!a)
-		return error_plain(e, ESRCH, "no init proxy is attached for %s %s", p->container->id, p->exec_id);
+		return error_plain(e, ESRCH, "no init proxy is attached for %s %s",
+				   p->container->id, p->exec_id);
 	p->pid = a->pid;
 	p->proxy = take_fd(a->fd);
 	a->source = loop_source_free(a->source);
@@ -261,7 +284,8 @@ static bool stream_wanted(const struct process *p, int which)
 	return which != STREAM_ERR || !p->terminal;
 }
 
-static void stream_dialled(struct process *p, int which, const struct error *e, int fd, uint32_t port)
+static void stream_dialled(struct process *p, int which, const struct error *e, int fd,
+			   uint32_t port)
 {
 	struct op *op = str_empty(p->exec_id) ? &p->container->op : &p->op;
 
@@ -282,16 +306,17 @@ static void stream_dialled(struct process *p, int which, const struct error *e, 
 	op_continue(op, NULL);
 }
 
-#define DEFINE_STREAM_DIALLED(name, which)                                                          \
-	static void name(void *data, const struct error *e, int fd, uint32_t port)                  \
-	{                                                                                           \
-		stream_dialled(data, which, e, fd, port);                                           \
+#define DEFINE_STREAM_DIALLED(name, which)                                         \
+	static void name(void *data, const struct error *e, int fd, uint32_t port) \
+	{                                                                          \
+		stream_dialled(data, which, e, fd, port);                          \
 	}
 DEFINE_STREAM_DIALLED(stdin_dialled, STREAM_IN)
 DEFINE_STREAM_DIALLED(stdout_dialled, STREAM_OUT)
 DEFINE_STREAM_DIALLED(stderr_dialled, STREAM_ERR)
 
-static hvsock_dial_fn *const dialled[STREAM_COUNT] = { stdin_dialled, stdout_dialled, stderr_dialled };
+static hvsock_dial_fn *const dialled[STREAM_COUNT] = { stdin_dialled, stdout_dialled,
+						       stderr_dialled };
 
 int process_dial_streams(struct process *p, struct op *op, struct error *e)
 {
@@ -300,7 +325,8 @@ int process_dial_streams(struct process *p, struct op *op, struct error *e)
 	for (int i = 0; i < STREAM_COUNT; i++) {
 		if (!stream_wanted(p, i))
 			continue;
-		p->dial[i] = hvsock_dial(s->loop, s->sock, AGENT_STREAM_PORT, SANDBOX_REQUEST_MS, dialled[i], p);
+		p->dial[i] = hvsock_dial(s->loop, s->sock, AGENT_STREAM_PORT, SANDBOX_REQUEST_MS,
+					 dialled[i], p);
 		if (!p->dial[i]) {
 			process_close_streams(p);
 			return error_set(e, errno, "connect to %s", s->sock);
@@ -318,8 +344,8 @@ void process_close_streams(struct process *p)
 	}
 }
 
-static void proxy_tell(struct process *p, enum handover_type type, uint32_t value, const char *text, const int *fds,
-		       size_t nfds)
+static void proxy_tell(struct process *p, enum handover_type type, uint32_t value, const char *text,
+		       const int *fds, size_t nfds)
 {
 	struct handover_msg m = { .type = type, .value = value };
 	int r;
@@ -392,7 +418,8 @@ static void proxy_gone(struct process *p)
 			process_delete_exec(p, NULL);
 		return;
 	}
-	log_info("init proxy %d of %s %s has gone: killing the process", (int)p->pid, p->container->id, p->exec_id);
+	log_info("init proxy %d of %s %s has gone: killing the process", (int)p->pid,
+		 p->container->id, p->exec_id);
 	if (process_kill(p, SIGKILL, false, forwarded, p, &e) < 0)
 		log_debug("%s", error_text(&e));
 }
@@ -422,12 +449,13 @@ void process_exited(struct process *p, uint32_t status, const char *reason)
 	p->exit_status = status;
 	clock_gettime(CLOCK_REALTIME, &p->exited_at);
 	p->kill_timer = loop_source_free(p->kill_timer);
-	log_info("%s %s: exit status %u%s%s", p->container->id, p->exec_id, status, reason ? ": " : "",
-		 reason ? reason : "");
+	log_info("%s %s: exit status %u%s%s", p->container->id, p->exec_id, status,
+		 reason ? ": " : "", reason ? reason : "");
 	proxy_tell(p, HANDOVER_EXIT, status, reason, NULL, 0);
 	sandbox_notify(p, SANDBOX_EVENT_EXITED);
 	waiters_fire(p);
-	/* The proxy hangs up when it has drained the streams; an exec is then forgotten (proxy_gone). */
+	/* The proxy hangs up when it has drained the streams; an exec is then forgotten
+	 * (proxy_gone). */
 }
 
 static void wait_replied(void *data, const struct error *e, const ProtobufCMessage *resp)
@@ -437,7 +465,9 @@ static void wait_replied(void *data, const struct error *e, const ProtobufCMessa
 	if (e)
 		process_exited(p, 128 + SIGKILL, error_text(e));
 	else
-		process_exited(p, (uint32_t)((const Grpc__WaitProcessResponse *)resp)->status & 0xff, NULL);
+		process_exited(p,
+			       (uint32_t)((const Grpc__WaitProcessResponse *)resp)->status & 0xff,
+			       NULL);
 }
 
 void process_watch(struct process *p)
@@ -465,7 +495,8 @@ static void request_replied(void *data, const struct error *e, const ProtobufCMe
 	free(rq);
 }
 
-static int request(struct process *p, const char *method, const ProtobufCMessage *m, sandbox_done_fn *done, void *data)
+static int request(struct process *p, const char *method, const ProtobufCMessage *m,
+		   sandbox_done_fn *done, void *data)
 {
 	struct request *rq = xnew(struct request);
 
@@ -475,7 +506,8 @@ static int request(struct process *p, const char *method, const ProtobufCMessage
 	return 0;
 }
 
-/* SIGKILL must work on a guest that does not answer: the last container takes the machine with it. */
+/* SIGKILL must work on a guest that does not answer: the last container takes the machine with it.
+ */
 #define KILL_GRACE_MS 2000
 
 static void kill_expired(struct loop_source *s, void *data)
@@ -486,7 +518,8 @@ static void kill_expired(struct loop_source *s, void *data)
 	p->kill_timer = loop_source_free(p->kill_timer);
 	if (p->state == PROCESS_STOPPED || sb->containers.next != sb->containers.prev)
 		return;
-	sandbox_die(sb, -ETIMEDOUT, "the guest did not kill the process within %d ms", KILL_GRACE_MS);
+	sandbox_die(sb, -ETIMEDOUT, "the guest did not kill the process within %d ms",
+		    KILL_GRACE_MS);
 }
 
 /* What is being created has no process yet; the machine of a first container can go at once. */
@@ -501,7 +534,8 @@ static int kill_creation(struct process *p, sandbox_done_fn *done, void *data, s
 	return 0;
 }
 
-int process_kill(struct process *p, uint32_t sig, bool all, sandbox_done_fn *done, void *data, struct error *e)
+int process_kill(struct process *p, uint32_t sig, bool all, sandbox_done_fn *done, void *data,
+		 struct error *e)
 {
 	Grpc__SignalProcessRequest rq = GRPC__SIGNAL_PROCESS_REQUEST__INIT;
 	int r;
@@ -518,12 +552,13 @@ int process_kill(struct process *p, uint32_t sig, bool all, sandbox_done_fn *don
 	rq.signal = sig;
 	rq.all = all;
 	if (sig == SIGKILL && str_empty(p->exec_id) && !p->kill_timer)
-		p->kill_timer = loop_add_timer(p->container->sandbox->loop, KILL_GRACE_MS, kill_expired, p);
+		p->kill_timer =
+			loop_add_timer(p->container->sandbox->loop, KILL_GRACE_MS, kill_expired, p);
 	return request(p, "SignalProcess", &rq.base, done, data);
 }
 
-int process_resize(struct process *p, uint32_t rows, uint32_t columns, sandbox_done_fn *done, void *data,
-		   struct error *e)
+int process_resize(struct process *p, uint32_t rows, uint32_t columns, sandbox_done_fn *done,
+		   void *data, struct error *e)
 {
 	Grpc__TtyWinResizeRequest rq = GRPC__TTY_WIN_RESIZE_REQUEST__INIT;
 	int r = process_allowed(p, ACT_RESIZE, e);
@@ -583,7 +618,8 @@ static void init_start_replied(void *data, const struct error *e, const Protobuf
 	struct process *p = data;
 	struct error why = ERROR_INIT;
 
-	if (e || hooks_start(p->container, OCI_HOOK_POSTSTART, "running", poststart_ended, p, &why) != -EINPROGRESS)
+	if (e || hooks_start(p->container, OCI_HOOK_POSTSTART, "running", poststart_ended, p,
+			     &why) != -EINPROGRESS)
 		start_finished(p, e);
 }
 
@@ -592,7 +628,8 @@ static int start_init(struct process *p)
 	Grpc__StartContainerRequest rq = GRPC__START_CONTAINER_REQUEST__INIT;
 
 	rq.container_id = p->container->id;
-	guest_call(p->container->sandbox, "StartContainer", &rq.base, SANDBOX_REQUEST_MS * 6, init_start_replied, p);
+	guest_call(p->container->sandbox, "StartContainer", &rq.base, SANDBOX_REQUEST_MS * 6,
+		   init_start_replied, p);
 	return 0;
 }
 
@@ -626,7 +663,8 @@ static int exec_request(void *data, struct error *e)
 	rq.stdin_port = p->port[STREAM_IN];
 	rq.stdout_port = p->port[STREAM_OUT];
 	rq.stderr_port = p->port[STREAM_ERR];
-	guest_call(p->container->sandbox, "ExecProcess", &rq.base, SANDBOX_REQUEST_MS * 6, exec_replied, p);
+	guest_call(p->container->sandbox, "ExecProcess", &rq.base, SANDBOX_REQUEST_MS * 6,
+		   exec_replied, p);
 	return -EINPROGRESS;
 }
 
@@ -673,7 +711,8 @@ int process_start(struct process *p, sandbox_done_fn *done, void *data, struct e
 	p->done_data = data;
 	if (str_empty(p->exec_id))
 		return start_init(p);
-	op_start(&p->op, p->container->sandbox->loop, "exec", exec_steps, ARRAY_SIZE(exec_steps), exec_finished, p);
+	op_start(&p->op, p->container->sandbox->loop, "exec", exec_steps, ARRAY_SIZE(exec_steps),
+		 exec_finished, p);
 	return 0;
 }
 
@@ -777,7 +816,8 @@ static void pause_replied(void *data, const struct error *e, const ProtobufCMess
 	free(rq);
 }
 
-int container_pause(struct container *c, bool on, sandbox_done_fn *done, void *data, struct error *e)
+int container_pause(struct container *c, bool on, sandbox_done_fn *done, void *data,
+		    struct error *e)
 {
 	Grpc__PauseContainerRequest pause = GRPC__PAUSE_CONTAINER_REQUEST__INIT;
 	Grpc__ResumeContainerRequest resume = GRPC__RESUME_CONTAINER_REQUEST__INIT;
@@ -788,15 +828,20 @@ int container_pause(struct container *c, bool on, sandbox_done_fn *done, void *d
 		return r;
 	rq = xnew(struct pause_request);
 	*rq = (struct pause_request){
-		.sandbox = c->sandbox, .id = xstrdup(c->id), .on = on, .done = done, .data = data,
+		.sandbox = c->sandbox,
+		.id = xstrdup(c->id),
+		.on = on,
+		.done = done,
+		.data = data,
 	};
 	pause.container_id = resume.container_id = c->id;
-	guest_call(c->sandbox, on ? "PauseContainer" : "ResumeContainer", on ? &pause.base : &resume.base,
-		   SANDBOX_REQUEST_MS, pause_replied, rq);
+	guest_call(c->sandbox, on ? "PauseContainer" : "ResumeContainer",
+		   on ? &pause.base : &resume.base, SANDBOX_REQUEST_MS, pause_replied, rq);
 	return 0;
 }
 
-int container_update(struct container *c, const oci_resources *res, sandbox_done_fn *done, void *data, struct error *e)
+int container_update(struct container *c, const oci_resources *res, sandbox_done_fn *done,
+		     void *data, struct error *e)
 {
 	Grpc__UpdateContainerRequest rq = GRPC__UPDATE_CONTAINER_REQUEST__INIT;
 	int r = process_allowed(&c->init, ACT_UPDATE, e);
@@ -821,7 +866,8 @@ static void stats_replied(void *data, const struct error *e, const ProtobufCMess
 	free(rq);
 }
 
-int container_stats(struct container *c, bool processes, container_stats_fn *fn, void *data, struct error *e)
+int container_stats(struct container *c, bool processes, container_stats_fn *fn, void *data,
+		    struct error *e)
 {
 	Grpc__StatsContainerRequest m = GRPC__STATS_CONTAINER_REQUEST__INIT;
 	struct stats_request *rq;

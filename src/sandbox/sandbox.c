@@ -6,11 +6,13 @@
  *   BOOTING   the steps of boot_steps run; creations wait
  *   READY     the agent answers
  *   STOPPING  the last container is gone: the guest syncs, then the machine is killed
- *   DEAD      machine and devices have ended, by us or by accident (s->death says why); only deleting is left
+ *   DEAD      machine and devices have ended, by us or by accident (s->death says why); only
+ * deleting is left
  *
- * Any accident (VMM, a device process or the agent gone, the guest's panic) goes through sandbox_die, which ends every process with 137
- * and fails every request with the reason. Everything on the host is made under the sandbox's directory, in the shim's mount namespace,
- * or is named in state.json first, so that it can be cleaned up without us.
+ * Any accident (VMM, a device process or the agent gone, the guest's panic) goes through
+ * sandbox_die, which ends every process with 137 and fails every request with the reason.
+ * Everything on the host is made under the sandbox's directory, in the shim's mount namespace, or
+ * is named in state.json first, so that it can be cleaned up without us.
  */
 #include "sandbox/internal.h"
 
@@ -185,7 +187,8 @@ static void vmm_event(struct hv *h, enum hv_event ev, const char *text, void *da
 	};
 	struct sandbox *s = data;
 
-	sandbox_die(s, -ECONNRESET, "%s%s%s", what[ev], str_empty(text) ? "" : ": ", text ? text : "");
+	sandbox_die(s, -ECONNRESET, "%s%s%s", what[ev], str_empty(text) ? "" : ": ",
+		    text ? text : "");
 }
 
 void sandbox_stop(struct sandbox *s)
@@ -270,7 +273,8 @@ static int boot_cgroup(void *data, struct error *e)
 	s->cgroup = cgroup_name(path, s->id, e);
 	r = s->cgroup ? cgroup_host_create(s->cgroup, e) : e->code;
 	if (r < 0) {
-		/* Accounting is lost, isolation is not: the machine may run where it was started. */
+		/* Accounting is lost, isolation is not: the machine may run where it was started.
+		 */
 		log_warn("no cgroup of its own for the sandbox: %s", e->text);
 		error_clear(e);
 		free(s->cgroup);
@@ -313,9 +317,11 @@ static void machine_undo(void *data)
 /* Extra kernel parameters: the agent's, then the configuration's, which win. */
 static char *boot_cmdline(const struct sandbox *s)
 {
-	return xasprintf("agent.log_vport=%d%s%s%s", AGENT_LOG_PORT, s->config->agent.enable_debug ? " agent.log=debug" : "",
+	return xasprintf("agent.log_vport=%d%s%s%s", AGENT_LOG_PORT,
+			 s->config->agent.enable_debug ? " agent.log=debug" : "",
 			 str_empty(s->config->hypervisor.kernel_params) ? "" : " ",
-			 s->config->hypervisor.kernel_params ? s->config->hypervisor.kernel_params : "");
+			 s->config->hypervisor.kernel_params ? s->config->hypervisor.kernel_params
+							     : "");
 }
 
 static int machine_new(struct sandbox *s, const struct hv_ops *ops, struct error *e)
@@ -379,7 +385,8 @@ static int boot_machine(void *data, struct error *e)
 	int r;
 
 	if (!ops)
-		return error_plain(e, EOPNOTSUPP, "hypervisor \"%s\" is not supported (supported: qemu)",
+		return error_plain(e, EOPNOTSUPP,
+				   "hypervisor \"%s\" is not supported (supported: qemu)",
 				   s->config->hypervisor.name);
 	hv_probe_host(&s->probe);
 	log_info("engine: %s: %s", ops->name, s->probe.why);

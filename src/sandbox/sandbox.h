@@ -2,11 +2,13 @@
 /*
  * sandbox - one virtual machine, the containers in it, their processes.
  *
- * What the services of src/shim are written against. The machine is booted by the first container's creation and lives until the last
- * container is deleted or sandbox_stop. All calls return at once; the outcome comes through a callback from the loop. A dead or silent
- * guest makes requests fail within a bound (SANDBOX_REQUEST_MS and what sandbox.c derives from it); deleting always succeeds.
+ * What the services of src/shim are written against. The machine is booted by the first container's
+ * creation and lives until the last container is deleted or sandbox_stop. All calls return at once;
+ * the outcome comes through a callback from the loop. A dead or silent guest makes requests fail
+ * within a bound (SANDBOX_REQUEST_MS and what sandbox.c derives from it); deleting always succeeds.
  *
- * States of the sandbox: NEW -> BOOTING -> READY -> STOPPING -> DEAD (see sandbox.c). States of a process: see process.c.
+ * States of the sandbox: NEW -> BOOTING -> READY -> STOPPING -> DEAD (see sandbox.c). States of a
+ * process: see process.c.
  */
 #pragma once
 
@@ -53,9 +55,9 @@ typedef void sandbox_event_fn(void *data, enum sandbox_event ev, struct process 
 typedef void sandbox_done_fn(void *data, const struct error *e); /* @e NULL: success */
 
 struct sandbox_params {
-	const char *id; /* name of the directory */
+	const char *id;  /* name of the directory */
 	const char *dir; /* /run/caisson/<sandbox>, exists; holds all files of the sandbox */
-	const char *ns; /* containerd namespace, "caisson" for the command line */
+	const char *ns;  /* containerd namespace, "caisson" for the command line */
 	const char *bundle;
 	struct config *config; /* taken */
 	struct loop *loop;
@@ -64,12 +66,15 @@ struct sandbox_params {
 };
 
 struct sandbox *sandbox_new(const struct sandbox_params *p);
-void sandbox_free(struct sandbox *s); /* kills the machine and removes everything; afterwards nothing is left on the host */
+void sandbox_free(struct sandbox *s); /* kills the machine and removes everything; afterwards
+					 nothing is left on the host */
 DEFINE_AUTOPTR(sandbox, sandbox_free);
 bool sandbox_empty(const struct sandbox *s); /* no container, none being made */
 
-/* Stdio of a process that an init proxy holds: keeps @fd (taken) for the process @id/@exec_id until its create or exec claims it. -EEXIST. */
-int sandbox_attach_proxy(struct sandbox *s, const char *id, const char *exec_id, pid_t pid, int fd, struct error *e);
+/* Stdio of a process that an init proxy holds: keeps @fd (taken) for the process @id/@exec_id until
+ * its create or exec claims it. -EEXIST. */
+int sandbox_attach_proxy(struct sandbox *s, const char *id, const char *exec_id, pid_t pid, int fd,
+			 struct error *e);
 
 struct sandbox_mount {
 	const char *type, *source;
@@ -80,23 +85,30 @@ struct sandbox_mount {
 struct container_params {
 	const char *id;
 	const char *bundle;
-	oci_spec *spec; /* taken, also on failure; checked by oci_spec_check */
-	const struct sandbox_mount *rootfs; /* made on the bundle's rootfs directory, in order; 0: the spec's root.path is ready */
+	oci_spec *spec;                     /* taken, also on failure; checked by oci_spec_check */
+	const struct sandbox_mount *rootfs; /* made on the bundle's rootfs directory, in order; 0:
+					       the spec's root.path is ready */
 	size_t nrootfs;
 	bool terminal;
 	const char *in, *out, *err; /* HANDOVER_STDIO or "" */
 };
 
 /* Checks at once (-EEXIST, -EINVAL ...: @done is not called), then goes on. */
-int container_create(struct sandbox *s, const struct container_params *p, sandbox_done_fn *done, void *data, struct error *e);
+int container_create(struct sandbox *s, const struct container_params *p, sandbox_done_fn *done,
+		     void *data, struct error *e);
 struct container *sandbox_find(struct sandbox *s, const char *id); /* NULL */
-/* Of a stopped or merely created container; a running one is refused with -EBUSY. @done then finds it gone. */
+/* Of a stopped or merely created container; a running one is refused with -EBUSY. @done then finds
+ * it gone. */
 int container_delete(struct container *c, sandbox_done_fn *done, void *data, struct error *e);
-int container_pause(struct container *c, bool on, sandbox_done_fn *done, void *data, struct error *e);
-int container_update(struct container *c, const oci_resources *r, sandbox_done_fn *done, void *data, struct error *e);
-typedef void container_stats_fn(void *data, const struct error *e, const Grpc__StatsContainerResponse *r);
+int container_pause(struct container *c, bool on, sandbox_done_fn *done, void *data,
+		    struct error *e);
+int container_update(struct container *c, const oci_resources *r, sandbox_done_fn *done, void *data,
+		     struct error *e);
+typedef void container_stats_fn(void *data, const struct error *e,
+				const Grpc__StatsContainerResponse *r);
 /* @processes: list the container's processes as well. */
-int container_stats(struct container *c, bool processes, container_stats_fn *fn, void *data, struct error *e);
+int container_stats(struct container *c, bool processes, container_stats_fn *fn, void *data,
+		    struct error *e);
 
 /* The process of @exec_id ("" or NULL: the container's own) or NULL. */
 struct process *container_process(struct container *c, const char *exec_id);
@@ -109,8 +121,10 @@ struct exec_params {
 };
 int process_exec(struct container *c, const struct exec_params *p, struct error *e);
 int process_start(struct process *p, sandbox_done_fn *done, void *data, struct error *e);
-int process_kill(struct process *p, uint32_t signal, bool all, sandbox_done_fn *done, void *data, struct error *e);
-int process_resize(struct process *p, uint32_t rows, uint32_t columns, sandbox_done_fn *done, void *data, struct error *e);
+int process_kill(struct process *p, uint32_t signal, bool all, sandbox_done_fn *done, void *data,
+		 struct error *e);
+int process_resize(struct process *p, uint32_t rows, uint32_t columns, sandbox_done_fn *done,
+		   void *data, struct error *e);
 int process_close_stdin(struct process *p, sandbox_done_fn *done, void *data, struct error *e);
 int process_delete_exec(struct process *p, struct error *e); /* a stopped or never started exec */
 
@@ -131,5 +145,6 @@ struct process_waiter;
 struct process_waiter *process_wait(struct process *p, process_wait_fn *fn, void *data);
 void process_wait_cancel(struct process_waiter *w);
 
-/* Removes what a sandbox whose shim died has left: processes by pid and start time, cgroups, the directory. Blocks for at most about 2 s. */
+/* Removes what a sandbox whose shim died has left: processes by pid and start time, cgroups, the
+ * directory. Blocks for at most about 2 s. */
 int sandbox_clean_up(const char *dir, struct error *e);

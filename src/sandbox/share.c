@@ -2,11 +2,12 @@
 /*
  * share - what a sandbox's containers see of the host's files.
  *
- * <dir>/shared is served to the guest by virtio-fs under the tag kataShared. In it every container has a directory with its rootfs and its bind
- * mounts:   <container>/rootfs   <container>/mounts/<number>
- * All are bind mounts in the shim's own mount namespace: they propagate to the file server's, and when the shim and its children are dead the
- * kernel has removed them. Sources that mean the machine and not the host (below /dev, /proc, /sys, and device nodes) stay as they are and are
- * the guest's own.
+ * <dir>/shared is served to the guest by virtio-fs under the tag kataShared. In it every container
+ * has a directory with its rootfs and its bind mounts:   <container>/rootfs
+ * <container>/mounts/<number> All are bind mounts in the shim's own mount namespace: they propagate
+ * to the file server's, and when the shim and its children are dead the kernel has removed them.
+ * Sources that mean the machine and not the host (below /dev, /proc, /sys, and device nodes) stay
+ * as they are and are the guest's own.
  */
 #include "sandbox/internal.h"
 
@@ -35,8 +36,10 @@ int share_init(struct sandbox *s, struct error *e)
 	if (r < 0)
 		return r;
 	s->share_mounted = true;
-	/* A peer group of its own, so that what is mounted below reaches the file server's namespace and nothing else. */
-	if (mount(NULL, dir, NULL, MS_PRIVATE, NULL) < 0 || mount(NULL, dir, NULL, MS_SHARED, NULL) < 0)
+	/* A peer group of its own, so that what is mounted below reaches the file server's
+	 * namespace and nothing else. */
+	if (mount(NULL, dir, NULL, MS_PRIVATE, NULL) < 0 ||
+	    mount(NULL, dir, NULL, MS_SHARED, NULL) < 0)
 		return error_set(e, errno, "share mounts below %s", dir);
 	return 0;
 }
@@ -74,7 +77,8 @@ static bool is_guests_own(const char *source, const struct stat *st)
 {
 	if (S_ISCHR(st->st_mode) || S_ISBLK(st->st_mode))
 		return true;
-	return is_below(source, "/proc") || is_below(source, "/sys") || (is_below(source, "/dev") && !is_below(source, "/dev/shm"));
+	return is_below(source, "/proc") || is_below(source, "/sys") ||
+	       (is_below(source, "/dev") && !is_below(source, "/dev/shm"));
 }
 
 /* What the mount options mean for the host's side: where it binds and whether it may be written. */
@@ -83,8 +87,12 @@ static void host_options(const Grpc__Mount *m, struct strv *ret)
 	bool rec = true, ro = false;
 
 	for (size_t i = 0; i < m->n_options; i++) {
-		rec = str_eq(m->options[i], "bind") ? false : str_eq(m->options[i], "rbind") ? true : rec;
-		ro = str_eq(m->options[i], "ro") || str_eq(m->options[i], "rro") ? true : str_eq(m->options[i], "rw") ? false : ro;
+		rec = str_eq(m->options[i], "bind")    ? false
+		      : str_eq(m->options[i], "rbind") ? true
+						       : rec;
+		ro = str_eq(m->options[i], "ro") || str_eq(m->options[i], "rro") ? true
+		     : str_eq(m->options[i], "rw")                               ? false
+										 : ro;
 	}
 	strv_add(ret, rec ? "rbind" : "bind");
 	strv_add(ret, rec ? "rprivate" : "private");
@@ -101,8 +109,8 @@ static int make_target(const char *target, bool dir, struct error *e)
 	return 0;
 }
 
-static int share_bind(struct container *c, const char *source, const char *target, bool dir, const struct strv *options,
-		      struct error *e)
+static int share_bind(struct container *c, const char *source, const char *target, bool dir,
+		      const struct strv *options, struct error *e)
 {
 	int r = make_target(target, dir, e);
 
@@ -127,14 +135,17 @@ static void set_option(Grpc__Mount *m, char *option)
 	m->n_options = 5;
 }
 
-/* An engine's /dev/shm is a tmpfs on the host, for one container: memory, so it belongs in the guest. Same size. */
+/* An engine's /dev/shm is a tmpfs on the host, for one container: memory, so it belongs in the
+ * guest. Same size. */
 static bool share_shm(Grpc__Mount *m)
 {
 	struct statfs fs;
 
-	if (!str_eq(m->destination, "/dev/shm") || statfs(m->source, &fs) < 0 || fs.f_type != TMPFS_MAGIC)
+	if (!str_eq(m->destination, "/dev/shm") || statfs(m->source, &fs) < 0 ||
+	    fs.f_type != TMPFS_MAGIC)
 		return false;
-	set_option(m, xasprintf("size=%llu", (unsigned long long)fs.f_blocks * (unsigned long long)fs.f_bsize));
+	set_option(m, xasprintf("size=%llu",
+				(unsigned long long)fs.f_blocks * (unsigned long long)fs.f_bsize));
 	guest_spec_set_mount(m, "tmpfs", "shm");
 	return true;
 }
@@ -153,7 +164,8 @@ static int share_mount(struct container *c, size_t i, Grpc__Mount *m, struct err
 	if (is_guests_own(m->source, &st) || share_shm(m))
 		return 0;
 	if (S_ISSOCK(st.st_mode))
-		log_warn("%s: a socket of the host cannot be connected to from the guest (%s)", m->destination, m->source);
+		log_warn("%s: a socket of the host cannot be connected to from the guest (%s)",
+			 m->destination, m->source);
 	target = xasprintf("%s/shared/%s/mounts/%zu", c->sandbox->dir, c->id, i);
 	guest = xasprintf("%s/%s/mounts/%zu", GUEST_SHARE_DIR, c->id, i);
 	host_options(m, &options);
@@ -163,8 +175,10 @@ static int share_mount(struct container *c, size_t i, Grpc__Mount *m, struct err
 
 /* --- a container --- */
 
-/* containerd leaves mounting the rootfs to the shim: in its own mount namespace, on the bundle's directory. */
-static int mount_rootfs(struct container *c, const struct sandbox_mount *m, size_t n, struct error *e)
+/* containerd leaves mounting the rootfs to the shim: in its own mount namespace, on the bundle's
+ * directory. */
+static int mount_rootfs(struct container *c, const struct sandbox_mount *m, size_t n,
+			struct error *e)
 {
 	const char *root = c->spec->root->path;
 

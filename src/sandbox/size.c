@@ -2,8 +2,9 @@
 /*
  * size - how many CPUs and how much memory a machine gets, once, before it starts (static sizing).
  *
- * A limit of the workload plus what the guest itself needs; without a limit the configuration's default. The workload is the pod's, where the
- * engine says so in annotations, else the container's spec. The limit itself is enforced in the guest's cgroup.
+ * A limit of the workload plus what the guest itself needs; without a limit the configuration's
+ * default. The workload is the pod's, where the engine says so in annotations, else the container's
+ * spec. The limit itself is enforced in the guest's cgroup.
  */
 #include "sandbox/internal.h"
 
@@ -15,7 +16,7 @@
 #define SIZE_MEM_MIN_MIB 64
 
 struct workload {
-	double cpus; /* 0: no limit */
+	double cpus;        /* 0: no limit */
 	uint64_t mem_bytes; /* 0: no limit */
 };
 
@@ -66,8 +67,10 @@ int sandbox_size(struct sandbox *s, const oci_spec *spec, struct error *e)
 	s->vcpus = MIN(MAX(s->vcpus, 1u), host_cpus);
 	s->mem_mib = w.mem_bytes ? (w.mem_bytes >> 20) + h->overhead_memory : h->default_memory;
 	if (s->mem_mib < SIZE_MEM_MIN_MIB)
-		return error_plain(e, EINVAL, "%llu MiB of memory are too little for a virtual machine (at least %d)",
-				   (unsigned long long)s->mem_mib, SIZE_MEM_MIN_MIB);
+		return error_plain(
+			e, EINVAL,
+			"%llu MiB of memory are too little for a virtual machine (at least %d)",
+			(unsigned long long)s->mem_mib, SIZE_MEM_MIN_MIB);
 	/* A limit above the host's memory limits nothing. */
 	if (host_mib && s->mem_mib > host_mib)
 		s->mem_mib = host_mib;

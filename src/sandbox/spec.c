@@ -2,8 +2,9 @@
 /*
  * spec - the spec as the guest gets it.
  *
- * The guest's copy loses what belongs to the host: host hooks (hooks.c runs them), namespace paths, host CPU numbers, LSM labels of the
- * host's policies. Mounts are share.c's. What a virtual machine cannot give is refused here, with a line that names the field.
+ * The guest's copy loses what belongs to the host: host hooks (hooks.c runs them), namespace paths,
+ * host CPU numbers, LSM labels of the host's policies. Mounts are share.c's. What a virtual machine
+ * cannot give is refused here, with a line that names the field.
  */
 #include "sandbox/internal.h"
 
@@ -42,7 +43,8 @@ static void drop_hooks(size_t *n, Grpc__Hook ***hooks)
 	*n = 0;
 }
 
-/* startContainer hooks are looked up and run in the container; all others name programs of the host. */
+/* startContainer hooks are looked up and run in the container; all others name programs of the
+ * host. */
 static void drop_host_hooks(Grpc__Hooks *h)
 {
 	if (!h)
@@ -67,10 +69,14 @@ static int rewrite_namespaces(Grpc__Linux *l, struct error *e)
 			continue;
 		}
 		if (*ns->path) {
-			error_plain(e, EOPNOTSUPP, "cannot join the %s namespace %s: namespaces of the host or of another virtual "
-				    "machine do not exist in this one", ns->type, ns->path);
+			error_plain(e, EOPNOTSUPP,
+				    "cannot join the %s namespace %s: namespaces of the host or of "
+				    "another virtual "
+				    "machine do not exist in this one",
+				    ns->type, ns->path);
 			/* The rest moves down, so that the spec stays whole. */
-			memmove(&l->namespaces[kept], &l->namespaces[i], (l->n_namespaces - i) * sizeof(*l->namespaces));
+			memmove(&l->namespaces[kept], &l->namespaces[i],
+				(l->n_namespaces - i) * sizeof(*l->namespaces));
 			l->n_namespaces -= i - kept;
 			return e ? e->code : -EOPNOTSUPP;
 		}
@@ -87,12 +93,18 @@ static int rewrite_linux(Grpc__Linux *l, const struct config *cfg, struct error 
 	if (!l)
 		return 0;
 	if (l->intelrdt)
-		return error_plain(e, EOPNOTSUPP, "linux.intelRdt is not supported: the host's cache cannot be partitioned from a guest");
+		return error_plain(e, EOPNOTSUPP,
+				   "linux.intelRdt is not supported: the host's cache cannot be "
+				   "partitioned from a guest");
 	if (l->seccomp && !str_empty(l->seccomp->listenerpath))
-		return error_plain(e, EOPNOTSUPP, "linux.seccomp.listenerPath is not supported: a socket of the host cannot receive a guest's "
-						  "file descriptors");
+		return error_plain(e, EOPNOTSUPP,
+				   "linux.seccomp.listenerPath is not supported: a socket of the "
+				   "host cannot receive a guest's "
+				   "file descriptors");
 	if (l->n_netdevices)
-		return error_plain(e, EOPNOTSUPP, "linux.netDevices is not supported: host devices cannot be moved into a guest");
+		return error_plain(e, EOPNOTSUPP,
+				   "linux.netDevices is not supported: host devices cannot be "
+				   "moved into a guest");
 	r = rewrite_namespaces(l, e);
 	if (r < 0)
 		return r;
@@ -182,8 +194,9 @@ static int netns_has_interfaces(int fd, bool *ret, struct error *e)
 }
 
 /*
- * Virtual machines have no network yet: a container whose engine gave it one must not come up silently without. The namespace is the one the spec
- * names, or that of the init proxy, where hooks may have built one.
+ * Virtual machines have no network yet: a container whose engine gave it one must not come up
+ * silently without. The namespace is the one the spec names, or that of the init proxy, where hooks
+ * may have built one.
  */
 int guest_network_check(struct container *c, struct error *e)
 {
@@ -196,7 +209,9 @@ int guest_network_check(struct container *c, struct error *e)
 		return 0;
 	fd = str_empty(path) ? ns_open(c->init.pid, NS_NET) : ns_open_path(path, NS_NET, e);
 	if (fd < 0)
-		return str_empty(path) ? error_set(e, fd, "network namespace of the init proxy %d", (int)c->init.pid) : fd;
+		return str_empty(path) ? error_set(e, fd, "network namespace of the init proxy %d",
+						   (int)c->init.pid)
+				       : fd;
 	autoclose int own = ns_open(0, NS_NET);
 	if (own >= 0 && ns_same(own, fd))
 		return 0; /* the host's: the guest has its own anyway */
@@ -204,7 +219,9 @@ int guest_network_check(struct container *c, struct error *e)
 	if (r < 0)
 		return r;
 	if (found)
-		return error_plain(e, EOPNOTSUPP, "networks are not supported yet: the container's network namespace has interfaces (use "
-						  "--network none)");
+		return error_plain(e, EOPNOTSUPP,
+				   "networks are not supported yet: the container's network "
+				   "namespace has interfaces (use "
+				   "--network none)");
 	return 0;
 }

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * io - where init proxies are handed over (rpc/handover.h): accepts connections on io.sock, takes one HANDOVER_ATTACH each and answers.
+ * io - where init proxies are handed over (rpc/handover.h): accepts connections on io.sock, takes
+ * one HANDOVER_ATTACH each and answers.
  *
  * Only root's processes may: the socket is 0600, and the credentials are looked at as well.
  */
@@ -33,7 +34,8 @@ static void client_free(struct io_client *c)
 	free(c);
 }
 
-static int attach(struct shim *s, const struct handover_msg *m, int *fd, size_t nfds, struct error *e)
+static int attach(struct shim *s, const struct handover_msg *m, int *fd, size_t nfds,
+		  struct error *e)
 {
 	int r;
 

@@ -2,9 +2,10 @@
 /*
  * containerd-shim-caisson-v2 - the owner of one sandbox.
  *
- * Called the way containerd calls its shims (runtime v2): `start` leaves a daemon that serves the Task service and prints its address; `delete` cleans
- * up after one that died. The caisson command line calls it the same way, with -socket and -config. Whatever goes wrong is one line on stderr and status
- * 1; nothing else is ever printed.
+ * Called the way containerd calls its shims (runtime v2): `start` leaves a daemon that serves the
+ * Task service and prints its address; `delete` cleans up after one that died. The caisson command
+ * line calls it the same way, with -socket and -config. Whatever goes wrong is one line on stderr
+ * and status 1; nothing else is ever printed.
  */
 #include "shim/shim.h"
 
@@ -15,22 +16,29 @@
 #include <errno.h>
 #include <unistd.h>
 
-#define OPT(name, type, field, meta, help) { name, 0, type, offsetof(struct shim_options, field), meta, help }
+#define OPT(name, type, field, meta, help)                                      \
+	{                                                                       \
+		name, 0, type, offsetof(struct shim_options, field), meta, help \
+	}
 
 static const struct arg_option options[] = {
 	OPT("namespace", ARG_STRING, ns, "NS", "containerd namespace of the sandbox"),
 	OPT("id", ARG_STRING, id, "ID", "id of the sandbox"),
 	OPT("address", ARG_STRING, address, "ADDR", "containerd's own socket"),
 	OPT("publish-binary", ARG_STRING, publish_binary, "PATH", "program that publishes events"),
-	OPT("bundle", ARG_STRING, bundle, "DIR", "bundle of the first container (default: the working directory)"),
+	OPT("bundle", ARG_STRING, bundle, "DIR",
+	    "bundle of the first container (default: the working directory)"),
 	OPT("socket", ARG_STRING, socket, "PATH", "where to serve the Task service"),
 	OPT("config", ARG_STRING, config, "FILE", "configuration.toml to use"),
 	OPT("debug", ARG_BOOL, debug, NULL, "log more"),
-	{ "version", 'v', ARG_BOOL, offsetof(struct shim_options, version), NULL, "print the version" },
+	{ "version", 'v', ARG_BOOL, offsetof(struct shim_options, version), NULL,
+	  "print the version" },
 	{ "help", 'h', ARG_BOOL, offsetof(struct shim_options, help), NULL, "print this help" },
 };
 
-static const struct arg_spec spec = { .options = options, .n = ARRAY_SIZE(options), .single_dash = true };
+static const struct arg_spec spec = { .options = options,
+				      .n = ARRAY_SIZE(options),
+				      .single_dash = true };
 
 static const struct {
 	const char *name;
@@ -42,7 +50,8 @@ static const struct {
 
 static int usage(void)
 {
-	printf("usage: containerd-shim-caisson-v2 -namespace NS -id ID [options] start|delete\n\noptions:\n");
+	printf("usage: containerd-shim-caisson-v2 -namespace NS -id ID [options] "
+	       "start|delete\n\noptions:\n");
 	args_print_options(&spec, stdout);
 	return 0;
 }
@@ -83,8 +92,10 @@ int main(int argc, char **argv)
 		return 0;
 	}
 	if (first >= 0)
-		r = first == argc - 1 ? run_action(&o, argv[first], &e) :
-					error_plain(&e, EINVAL, "give one action: start or delete (see --help)");
+		r = first == argc - 1
+			    ? run_action(&o, argv[first], &e)
+			    : error_plain(&e, EINVAL,
+					  "give one action: start or delete (see --help)");
 	if (r < 0)
 		log_error("%s", error_text(&e));
 	return r < 0 ? 1 : 0;

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * metrics - the agent's cgroup statistics in the two shapes containerd knows. Numbers of memory.stat are found by name; one that the guest does not
- * have stays 0.
+ * metrics - the agent's cgroup statistics in the two shapes containerd knows. Numbers of
+ * memory.stat are found by name; one that the guest does not have stays 0.
  */
 #include "shim/shim.h"
 
@@ -64,7 +64,7 @@ static void pack(const ProtobufCMessage *m, const char *type, Google__Protobuf__
 	protobuf_c_message_pack(m, ret->value.data);
 }
 
-static void fill_entry(V1(MemoryEntry) *to, const Grpc__MemoryData *from)
+static void fill_entry(V1(MemoryEntry) * to, const Grpc__MemoryData *from)
 {
 	io__containerd__cgroups__v1__memory_entry__init(to);
 	to->usage = from->usage;
@@ -73,7 +73,7 @@ static void fill_entry(V1(MemoryEntry) *to, const Grpc__MemoryData *from)
 	to->failcnt = from->failcnt;
 }
 
-static void fill_memory_v1(V1(MemoryStat) *to, const struct parts *p)
+static void fill_memory_v1(V1(MemoryStat) * to, const struct parts *p)
 {
 	to->cache = to->total_cache = mem_stat(p->memory, "file");
 	to->rss = to->total_rss = mem_stat(p->memory, "anon");
@@ -125,7 +125,7 @@ void metrics_fill_v1(const Grpc__StatsContainerResponse *r, Google__Protobuf__An
 	pack(&m.base, "io.containerd.cgroups.v1.Metrics", ret);
 }
 
-static void fill_memory_v2(V2(MemoryStat) *to, const struct parts *p)
+static void fill_memory_v2(V2(MemoryStat) * to, const struct parts *p)
 {
 	to->anon = mem_stat(p->memory, "anon");
 	to->file = mem_stat(p->memory, "file");

@@ -2,8 +2,8 @@
 /*
  * serve - the daemon: one loop with the sandbox, the Task service and the hand-over of stdio.
  *
- * It ends when Shutdown finds the sandbox empty, by SIGTERM, or when nobody has come to use it: a caller that dies between `start` and the first Create
- * must not leave a daemon for ever.
+ * It ends when Shutdown finds the sandbox empty, by SIGTERM, or when nobody has come to use it: a
+ * caller that dies between `start` and the first Create must not leave a daemon for ever.
  */
 #include "shim/shim.h"
 
@@ -68,10 +68,16 @@ static int private_mounts(void)
 	return 0;
 }
 
-static int shim_init(struct shim *s, const struct shim_options *o, struct config *cfg, int task_listener)
+static int shim_init(struct shim *s, const struct shim_options *o, struct config *cfg,
+		     int task_listener)
 {
 	const struct sandbox_params p = {
-		.id = o->id, .dir = s->dir, .ns = o->ns, .bundle = o->bundle, .config = cfg, .loop = s->loop,
+		.id = o->id,
+		.dir = s->dir,
+		.ns = o->ns,
+		.bundle = o->bundle,
+		.config = cfg,
+		.loop = s->loop,
 	};
 	int r = private_mounts();
 
@@ -105,11 +111,14 @@ static void shim_done(struct shim *s)
 	free(s->socket);
 }
 
-int shim_serve(const struct shim_options *o, struct config *cfg, const char *dir, const char *socket, int task_listener,
-	       int io_listener)
+int shim_serve(const struct shim_options *o, struct config *cfg, const char *dir,
+	       const char *socket, int task_listener, int io_listener)
 {
 	struct shim s = {
-		.loop = loop_new(), .io_listener = io_listener, .dir = xstrdup(dir), .socket = xstrdup(socket),
+		.loop = loop_new(),
+		.io_listener = io_listener,
+		.dir = xstrdup(dir),
+		.socket = xstrdup(socket),
 	};
 	int r;
 

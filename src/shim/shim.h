@@ -30,14 +30,16 @@ struct shim {
 };
 
 /* start.c */
-int shim_start(const struct shim_options *o, struct error *e); /* prints the address; the daemon is left behind */
-int shim_delete(const struct shim_options *o, struct error *e); /* cleans up after a dead shim; prints a DeleteResponse */
+int shim_start(const struct shim_options *o,
+	       struct error *e); /* prints the address; the daemon is left behind */
+int shim_delete(const struct shim_options *o,
+		struct error *e); /* cleans up after a dead shim; prints a DeleteResponse */
 /* <SHIM_RUN_DIR>/<sandbox>; owned. */
 char *shim_sandbox_dir(const struct shim_options *o);
 
 /* serve.c: the daemon. Takes the listeners. */
-int shim_serve(const struct shim_options *o, struct config *cfg, const char *dir, const char *socket, int task_listener,
-	       int io_listener);
+int shim_serve(const struct shim_options *o, struct config *cfg, const char *dir,
+	       const char *socket, int task_listener, int io_listener);
 void shim_quit_soon(struct shim *s);
 void shim_restart_idle_timer(struct shim *s);
 

@@ -2,8 +2,10 @@
 /*
  * start - the actions of the command line: leave a daemon, or clean up after one.
  *
- * All that can be wrong before the daemon exists is said by the caller's process: the configuration, the directory, the sockets. The daemon keeps nothing
- * that it was not meant to have: no descriptor, no session, no working directory of its caller; containerd waits for the end of the pipe it gave us.
+ * All that can be wrong before the daemon exists is said by the caller's process: the
+ * configuration, the directory, the sockets. The daemon keeps nothing that it was not meant to
+ * have: no descriptor, no session, no working directory of its caller; containerd waits for the end
+ * of the pipe it gave us.
  */
 #include "shim/shim.h"
 
@@ -63,7 +65,8 @@ static int detach(const char *dir, int *a, int *b)
 	if (null < 0 || file < 0)
 		return -errno;
 	/* 3, 4, 5 are ours from here on. */
-	int keep[3] = { fcntl(file, F_DUPFD_CLOEXEC, 10), fcntl(*a, F_DUPFD_CLOEXEC, 10), fcntl(*b, F_DUPFD_CLOEXEC, 10) };
+	int keep[3] = { fcntl(file, F_DUPFD_CLOEXEC, 10), fcntl(*a, F_DUPFD_CLOEXEC, 10),
+			fcntl(*b, F_DUPFD_CLOEXEC, 10) };
 	for (int i = 0; i < 3; i++)
 		if (keep[i] < 0 || dup3(keep[i], 3 + i, O_CLOEXEC) < 0 || dup2(null, i) < 0)
 			return -errno;
@@ -75,8 +78,8 @@ static int detach(const char *dir, int *a, int *b)
 	return chdir("/") < 0 ? -errno : 0;
 }
 
-static _Noreturn void daemon_main(const struct shim_options *o, struct config *cfg, const char *dir, const char *socket,
-				  int task_listener, int io_listener)
+static _Noreturn void daemon_main(const struct shim_options *o, struct config *cfg, const char *dir,
+				  const char *socket, int task_listener, int io_listener)
 {
 	int r;
 
@@ -89,11 +92,13 @@ static _Noreturn void daemon_main(const struct shim_options *o, struct config *c
 	r = detach(dir, &task_listener, &io_listener);
 	if (r < 0)
 		_exit(1);
-	log_init("shim", 3, LOG_FORMAT_TEXT, o->debug || cfg->runtime.enable_debug ? LOG_LEVEL_DEBUG : LOG_LEVEL_INFO);
+	log_init("shim", 3, LOG_FORMAT_TEXT,
+		 o->debug || cfg->runtime.enable_debug ? LOG_LEVEL_DEBUG : LOG_LEVEL_INFO);
 	_exit(shim_serve(o, cfg, dir, socket, task_listener, io_listener) < 0 ? 1 : 0);
 }
 
-static int leave_daemon(const struct shim_options *o, struct config *cfg, const char *dir, const char *socket, struct error *e)
+static int leave_daemon(const struct shim_options *o, struct config *cfg, const char *dir,
+			const char *socket, struct error *e)
 {
 	autofree char *io = xasprintf("%s/io.sock", dir);
 	autoclose int task_listener = unix_listen(socket, SOCK_STREAM, 0600);
@@ -130,7 +135,8 @@ int shim_start(const struct shim_options *given, struct error *e)
 	r = claim_dir(dir, socket, e);
 	if (r < 0)
 		return r;
-	r = leave_daemon(o, cfg, dir, socket, e); /* the daemon has its own copy of the configuration */
+	r = leave_daemon(o, cfg, dir, socket,
+			 e); /* the daemon has its own copy of the configuration */
 	if (r < 0) {
 		path_remove_tree_at(AT_FDCWD, dir);
 		return r;

@@ -1,9 +1,11 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * task - containerd's Task service, versions 2 and 3 (the same messages, two names), in front of the sandbox.
+ * task - containerd's Task service, versions 2 and 3 (the same messages, two names), in front of
+ * the sandbox.
  *
- * Every handler looks up what the request names, asks the sandbox, and answers when the sandbox does. A request that cannot be taken is answered at once
- * with the reason. One table, in the order of the descriptor, serves both versions.
+ * Every handler looks up what the request names, asks the sandbox, and answers when the sandbox
+ * does. A request that cannot be taken is answered at once with the reason. One table, in the order
+ * of the descriptor, serves both versions.
  */
 #include "shim/shim.h"
 
@@ -19,7 +21,8 @@
 #include <fcntl.h>
 #include <unistd.h>
 
-#define REQ(type, name) const Containerd__Task__V2__##type *name = (const Containerd__Task__V2__##type *)m
+#define REQ(type, name) \
+	const Containerd__Task__V2__##type *name = (const Containerd__Task__V2__##type *)m
 
 static const Containerd__V1__Types__Status task_status[] = {
 	[PROCESS_CREATING] = CONTAINERD__V1__TYPES__STATUS__UNKNOWN,
@@ -40,13 +43,15 @@ static struct container *find_container(struct shim *s, struct rpc_call *call, c
 	return c;
 }
 
-static struct process *find_process(struct shim *s, struct rpc_call *call, const char *id, const char *exec_id)
+static struct process *find_process(struct shim *s, struct rpc_call *call, const char *id,
+				    const char *exec_id)
 {
 	struct container *c = find_container(s, call, id);
 	struct process *p = c ? container_process(c, exec_id) : NULL;
 
 	if (c && !p)
-		rpc_call_failf(call, ENOENT, "process %s of container %s does not exist", exec_id, id);
+		rpc_call_failf(call, ENOENT, "process %s of container %s does not exist", exec_id,
+			       id);
 	return p;
 }
 
@@ -166,18 +171,22 @@ static void handle_connect(struct rpc_call *call, const ProtobufCMessage *m, voi
 
 /* --- Create --- */
 
-/* Answers with the pid of a process, which may have been deleted meanwhile: names instead of pointers. */
+/* Answers with the pid of a process, which may have been deleted meanwhile: names instead of
+ * pointers. */
 struct pid_answer {
 	struct shim *shim;
 	struct rpc_call *call;
 	char *id, *exec_id;
 };
 
-static struct pid_answer *pid_answer_new(struct shim *s, struct rpc_call *call, const char *id, const char *exec_id)
+static struct pid_answer *pid_answer_new(struct shim *s, struct rpc_call *call, const char *id,
+					 const char *exec_id)
 {
 	struct pid_answer *a = xnew(struct pid_answer);
 
-	*a = (struct pid_answer){ .shim = s, .call = call, .id = xstrdup(id), .exec_id = xstrdup(exec_id) };
+	*a = (struct pid_answer){
+		.shim = s, .call = call, .id = xstrdup(id), .exec_id = xstrdup(exec_id)
+	};
 	return a;
 }
 
@@ -201,7 +210,8 @@ static uint32_t pid_answer_pid(const struct pid_answer *a)
 
 static void create_done(void *data, const struct error *e)
 {
-	Containerd__Task__V2__CreateTaskResponse resp = CONTAINERD__TASK__V2__CREATE_TASK_RESPONSE__INIT;
+	Containerd__Task__V2__CreateTaskResponse resp =
+		CONTAINERD__TASK__V2__CREATE_TASK_RESPONSE__INIT;
 	struct pid_answer *a = data;
 
 	if (e) {
@@ -213,13 +223,19 @@ static void create_done(void *data, const struct error *e)
 	pid_answer_free(a);
 }
 
-static int create_container(struct shim *s, const Containerd__Task__V2__CreateTaskRequest *rq, struct pid_answer *a,
-			    struct error *e)
+static int create_container(struct shim *s, const Containerd__Task__V2__CreateTaskRequest *rq,
+			    struct pid_answer *a, struct error *e)
 {
 	autofree struct sandbox_mount *rootfs = xnew_array(struct sandbox_mount, rq->n_rootfs);
 	struct container_params p = {
-		.id = rq->id, .bundle = rq->bundle, .rootfs = rootfs, .nrootfs = rq->n_rootfs,
-		.terminal = rq->terminal, .in = rq->stdin, .out = rq->stdout, .err = rq->stderr,
+		.id = rq->id,
+		.bundle = rq->bundle,
+		.rootfs = rootfs,
+		.nrootfs = rq->n_rootfs,
+		.terminal = rq->terminal,
+		.in = rq->stdin,
+		.out = rq->stdout,
+		.err = rq->stderr,
 	};
 	int r;
 
@@ -296,7 +312,11 @@ static void handle_exec(struct rpc_call *call, const ProtobufCMessage *m, void *
 	REQ(ExecProcessRequest, rq);
 	struct container *c = find_container(data, call, rq->id);
 	struct exec_params p = {
-		.exec_id = rq->exec_id, .terminal = rq->terminal, .in = rq->stdin, .out = rq->stdout, .err = rq->stderr,
+		.exec_id = rq->exec_id,
+		.terminal = rq->terminal,
+		.in = rq->stdin,
+		.out = rq->stdout,
+		.err = rq->stderr,
 	};
 	int r;
 
@@ -305,7 +325,8 @@ static void handle_exec(struct rpc_call *call, const ProtobufCMessage *m, void *
 	if (!rq->spec)
 		r = error_plain(&e, EINVAL, "the request has no process");
 	else
-		r = oci_process_parse((const char *)rq->spec->value.data, rq->spec->value.len, "process", &p.process, &e);
+		r = oci_process_parse((const char *)rq->spec->value.data, rq->spec->value.len,
+				      "process", &p.process, &e);
 	if (r == 0)
 		r = process_exec(c, &p, &e);
 	if (r < 0)
@@ -482,7 +503,8 @@ static void handle_update(struct rpc_call *call, const ProtobufCMessage *m, void
 	if (!rq->resources)
 		r = error_plain(&e, EINVAL, "the request has no resources");
 	else
-		r = oci_resources_parse((const char *)rq->resources->value.data, rq->resources->value.len, "resources", &res, &e);
+		r = oci_resources_parse((const char *)rq->resources->value.data,
+					rq->resources->value.len, "resources", &res, &e);
 	if (r == 0)
 		r = container_update(c, res, answer_empty, call, &e);
 	if (res)
@@ -560,9 +582,10 @@ static void handle_shutdown(struct rpc_call *call, const ProtobufCMessage *m, vo
 
 /* In the order of task.proto; task_v3.proto has the same. */
 static rpc_handler_fn *const handlers[] = {
-	handle_state, handle_create, handle_start,  handle_delete,   handle_pids,     handle_pause,
-	handle_resume, handle_checkpoint, handle_kill, handle_exec, handle_resize, handle_close_io,
-	handle_update, handle_wait, handle_stats, handle_connect, handle_shutdown,
+	handle_state,   handle_create,   handle_start,      handle_delete, handle_pids,
+	handle_pause,   handle_resume,   handle_checkpoint, handle_kill,   handle_exec,
+	handle_resize,  handle_close_io, handle_update,     handle_wait,   handle_stats,
+	handle_connect, handle_shutdown,
 };
 
 static const struct rpc_service services[] = {
