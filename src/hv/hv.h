@@ -2,10 +2,12 @@
 /*
  * hv - the interface between a sandbox and the virtual machine monitors that can run it.
  *
- * A driver turns struct hv_config and the devices added before start into files, descriptors and an argument vector, starts its VMM
- * as a child, and reports its end. Nothing here blocks for longer than a fork; what takes time arrives as an event on the loop.
+ * A driver turns struct hv_config and the devices added before start into files, descriptors and an
+ * argument vector, starts its VMM as a child, and reports its end. Nothing here blocks for longer
+ * than a fork; what takes time arrives as an event on the loop.
  *
- * Life: hv_new -> add devices (cold) -> prepare -> start -> [pause, add (hot), resize ...] -> stop -> free.
+ * Life: hv_new -> add devices (cold) -> prepare -> start -> [pause, add (hot), resize ...] -> stop
+ * -> free.
  */
 #pragma once
 
@@ -29,32 +31,33 @@ enum hv_accel { HV_ACCEL_TCG, HV_ACCEL_KVM };
 /* What a driver can do: sandbox/ asks for nothing else. */
 enum {
 	HV_CAP_VHOST_USER = 1 << 0, /* vhost-user devices */
-	HV_CAP_HOTPLUG = 1 << 1, /* add after start */
+	HV_CAP_HOTPLUG = 1 << 1,    /* add after start */
 	HV_CAP_PAUSE = 1 << 2,
 	HV_CAP_SAVE = 1 << 3,
 	HV_CAP_RESIZE = 1 << 4,
 };
 
 enum hv_event {
-	HV_EVENT_EXITED, /* the VMM process ended; text has its status and last words; always the last event */
+	HV_EVENT_EXITED,   /* the VMM process ended; text has its status and last words; always the
+			      last event */
 	HV_EVENT_PANICKED, /* the guest kernel panicked; text is the kernel's own line */
 	HV_EVENT_SHUTDOWN, /* the guest powered off or rebooted, which ends the VM too */
-	HV_EVENT_PAUSED, /* the vCPUs stand still; answers pause(on) */
-	HV_EVENT_RESUMED, /* they run again; answers pause(off) */
+	HV_EVENT_PAUSED,   /* the vCPUs stand still; answers pause(on) */
+	HV_EVENT_RESUMED,  /* they run again; answers pause(off) */
 };
 /* Called from the loop with nothing of the driver on the stack: @h may be freed in it. */
 typedef void hv_event_fn(struct hv *h, enum hv_event ev, const char *text, void *data);
 
 /* All strings are copied by hv_new; descriptors are borrowed until start returns. */
 struct hv_config {
-	const char *name; /* of the sandbox */
-	const char *dir; /* /run/caisson/<sandbox>: logs and sockets of the driver go here */
-	const char *path; /* VMM binary, NULL: the driver's default */
+	const char *name;    /* of the sandbox */
+	const char *dir;     /* /run/caisson/<sandbox>: logs and sockets of the driver go here */
+	const char *path;    /* VMM binary, NULL: the driver's default */
 	const char *machine; /* "q35", "microvm", NULL: the driver's choice */
 	const char *kernel;
-	const char *initrd; /* NULL: none */
-	const char *image; /* NULL: none */
-	const char *cmdline; /* extra kernel parameters, appended after the driver's own */
+	const char *initrd;       /* NULL: none */
+	const char *image;        /* NULL: none */
+	const char *cmdline;      /* extra kernel parameters, appended after the driver's own */
 	const char *cpu_features; /* appended to -cpu */
 	unsigned vcpus;
 	unsigned max_vcpus;
@@ -62,9 +65,11 @@ struct hv_config {
 	enum hv_accel accel;
 	uid_t uid; /* unprivileged identity of the VMM; 0: the driver does not change it */
 	gid_t gid;
-	bool debug; /* verbose kernel, console logged in full */
-	int cgroup_fd; /* directory of the cgroup the VMM must be in from its first instruction (cgroup.procs is written by the child); -1: none */
-	const char *seccomp; /* the -sandbox value of QEMU; NULL: driver's default (on, all denied) */
+	bool debug;    /* verbose kernel, console logged in full */
+	int cgroup_fd; /* directory of the cgroup the VMM must be in from its first instruction
+			  (cgroup.procs is written by the child); -1: none */
+	const char
+		*seccomp; /* the -sandbox value of QEMU; NULL: driver's default (on, all denied) */
 	bool free_page_reporting;
 	const char *entropy; /* /dev/urandom */
 };
@@ -74,12 +79,13 @@ enum hv_dev_type { HV_DEV_VHOST_USER_VSOCK, HV_DEV_VHOST_USER_FS, HV_DEV_TAP, HV
 struct hv_dev {
 	enum hv_dev_type type;
 	const char *id; /* unique in the VM */
-	int fd; /* vhost-user: a connected or connectable socket; tap: the tap. Taken by the driver on success */
-	const char *socket; /* vhost-user: path to connect to, where fd is -1 */
-	const char *tag; /* fs */
+	int fd; /* vhost-user: a connected or connectable socket; tap: the tap. Taken by the driver
+		   on success */
+	const char *socket;  /* vhost-user: path to connect to, where fd is -1 */
+	const char *tag;     /* fs */
 	unsigned queue_size; /* fs, blk, tap; 0: QEMU's default */
-	unsigned queues; /* fs, blk; 0: one */
-	const char *path; /* blk: image */
+	unsigned queues;     /* fs, blk; 0: one */
+	const char *path;    /* blk: image */
 	bool readonly;
 	const char *mac; /* tap */
 };
@@ -93,16 +99,21 @@ struct hv_size {
 struct hv_ops {
 	const char *name; /* the NAME of [hypervisor.NAME] */
 	uint64_t caps;
-	size_t size; /* of the driver's state, which embeds struct hv first */
+	size_t size;                /* of the driver's state, which embeds struct hv first */
 	void (*init)(struct hv *h); /* what is not zero at first; NULL: nothing */
 	int (*prepare)(struct hv *h, struct error *e); /* files, sockets, argv; nothing runs yet */
 	int (*start)(struct hv *h, struct error *e); /* the VM runs; its end arrives as an event */
-	int (*stop)(struct hv *h, struct error *e); /* asks nothing of the guest: the VMM is killed; EXITED follows */
-	int (*pause)(struct hv *h, bool on, struct error *e); /* asks; HV_EVENT_PAUSED or _RESUMED answers */
+	int (*stop)(
+		struct hv *h,
+		struct error *e); /* asks nothing of the guest: the VMM is killed; EXITED follows */
+	int (*pause)(struct hv *h, bool on,
+		     struct error *e); /* asks; HV_EVENT_PAUSED or _RESUMED answers */
 	int (*save)(struct hv *h, int dirfd, struct error *e);
-	int (*add)(struct hv *h, struct hv_dev *d, struct error *e); /* before start: cold; after: hot */
+	int (*add)(struct hv *h, struct hv_dev *d,
+		   struct error *e); /* before start: cold; after: hot */
 	int (*remove)(struct hv *h, struct hv_dev *d, struct error *e);
-	int (*resize)(struct hv *h, const struct hv_size *want, struct hv_size *ret_got, struct error *e);
+	int (*resize)(struct hv *h, const struct hv_size *want, struct hv_size *ret_got,
+		      struct error *e);
 	void (*free)(struct hv *h); /* the driver's own state; the VMM is dead by then */
 };
 
@@ -112,28 +123,30 @@ struct hv {
 	struct loop *loop;
 	hv_event_fn *event;
 	void *data;
-	pid_t pid; /* of the VMM; 0 while none runs */
-	int status; /* of the VMM's end, as from waitpid(2) */
-	bool oom_killed; /* it ended because its cgroup ran out of memory */
+	pid_t pid;            /* of the VMM; 0 while none runs */
+	int status;           /* of the VMM's end, as from waitpid(2) */
+	bool oom_killed;      /* it ended because its cgroup ran out of memory */
 	struct tsc_mark born; /* when hv_new ran */
-	struct list events; /* on their way to @event */
+	struct list events;   /* on their way to @event */
 };
 
 /* The drivers that are built in, NULL-terminated. */
 extern const struct hv_ops *const hv_drivers[];
 const struct hv_ops *hv_driver(const char *name);
 
-struct hv *hv_new(const struct hv_ops *ops, const struct hv_config *cfg, struct loop *l, hv_event_fn *fn, void *data,
-		  struct error *e);
+struct hv *hv_new(const struct hv_ops *ops, const struct hv_config *cfg, struct loop *l,
+		  hv_event_fn *fn, void *data, struct error *e);
 void hv_free(struct hv *h); /* kills a running VMM and waits for it */
 DEFINE_AUTOPTR(hv, hv_free);
 
 /* For drivers: delivers the event from the loop, in order. */
-void hv_emit(struct hv *h, enum hv_event ev, const char *fmt, ...) __attribute__((format(printf, 3, 4)));
+void hv_emit(struct hv *h, enum hv_event ev, const char *fmt, ...)
+	__attribute__((format(printf, 3, 4)));
 
 /*
- * What this host can run, found without hanging: CPU flags decide about KVM (a /dev/kvm without vmx/svm is a software KVM for
- * enlightened guests and is not used), then the device is opened and asked. `why` is one line for people.
+ * What this host can run, found without hanging: CPU flags decide about KVM (a /dev/kvm without
+ * vmx/svm is a software KVM for enlightened guests and is not used), then the device is opened and
+ * asked. `why` is one line for people.
  */
 struct hv_probe {
 	enum hv_accel accel;
@@ -144,5 +157,6 @@ void hv_probe_host(struct hv_probe *ret);
 /* Whether one of the "flags" lines of this /proc/cpuinfo has vmx or svm. */
 bool hv_cpuinfo_has_virt(const char *cpuinfo);
 
-/* The last @max lines of <dir>/console.log, printable, for error messages. Owned; "" when there is none. */
+/* The last @max lines of <dir>/console.log, printable, for error messages. Owned; "" when there is
+ * none. */
 char *hv_console_tail(const char *dir, unsigned max);

@@ -227,11 +227,11 @@ static void test_timeout(void **state)
 
 static void test_drain(void **state)
 {
+	static const char text[] = GREETING "{\"event\": \"SHUTDOWN\", \"data\": {}}\r\n";
 	struct fixture f;
 
 	setup(&f);
-	assert_int_equal(write(f.peer, GREETING "{\"event\": \"SHUTDOWN\", \"data\": {}}\r\n", strlen(GREETING) + 36),
-			 strlen(GREETING) + 36);
+	assert_int_equal(write(f.peer, text, strlen(text)), strlen(text));
 	f.peer = fd_close(f.peer);
 	qmp_client_drain(f.client);
 	assert_string_equal(f.events, "SHUTDOWN();");
