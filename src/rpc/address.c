@@ -88,11 +88,13 @@ int rpc_address_parse(const char *text, struct rpc_address *ret, struct error *e
 		if (!rest)
 			continue;
 		if (schemes[i].parse(rest, &a) < 0)
-			return error_plain(e, EINVAL, "address \"%s\": must be %s", text, schemes[i].form);
+			return error_plain(e, EINVAL, "address \"%s\": must be %s", text,
+					   schemes[i].form);
 		*ret = a;
 		return 0;
 	}
-	return error_plain(e, EINVAL, "address \"%s\": must begin with unix://, vsock:// or hvsock://", text);
+	return error_plain(e, EINVAL,
+			   "address \"%s\": must begin with unix://, vsock:// or hvsock://", text);
 }
 
 void rpc_address_done(struct rpc_address *a)
@@ -116,7 +118,11 @@ char *rpc_address_format(const struct rpc_address *a)
 
 static struct sockaddr_vm vsock_sockaddr(const struct rpc_address *a)
 {
-	return (struct sockaddr_vm){ .svm_family = AF_VSOCK, .svm_cid = a->cid, .svm_port = a->port };
+	return (struct sockaddr_vm){
+		.svm_family = AF_VSOCK,
+		.svm_cid = a->cid,
+		.svm_port = a->port,
+	};
 }
 
 static int vsock_listen(const struct rpc_address *a)
@@ -140,7 +146,8 @@ int rpc_address_listen(const struct rpc_address *a, struct error *e)
 	if (a->kind == RPC_ADDRESS_VSOCK) {
 		fd = vsock_listen(a);
 	} else {
-		path = a->kind == RPC_ADDRESS_HVSOCK ? xasprintf("%s_%u", a->path, a->port) : xstrdup(a->path);
+		path = a->kind == RPC_ADDRESS_HVSOCK ? xasprintf("%s_%u", a->path, a->port)
+						     : xstrdup(a->path);
 		fd = unix_listen(path, SOCK_STREAM, 0600);
 	}
 	return fd < 0 ? error_set(e, fd, "listen on %s", text) : fd;

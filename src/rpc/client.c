@@ -2,12 +2,13 @@
 /*
  * client - the calling end of ttrpc.h.
  *
- * A call is pending until its answer, its timeout or the end of the connection, and ended until its callback has run.
- * Callbacks run from the loop only: an answer that arrives while a blocking call waits, and every failure found while
- * calling, is kept in the list of ended calls, which the loop delivers.
+ * A call is pending until its answer, its timeout or the end of the connection, and ended until its
+ * callback has run. Callbacks run from the loop only: an answer that arrives while a blocking call
+ * waits, and every failure found while calling, is kept in the list of ended calls, which the loop
+ * delivers.
  *
- * The pending list is in the order of the stream ids and searched from its end: long waits gather at its front, where
- * they cost the short calls nothing.
+ * The pending list is in the order of the stream ids and searched from its end: long waits gather
+ * at its front, where they cost the short calls nothing.
  */
 #include "rpc/conn.h"
 #include "rpc/ttrpc.h"
@@ -102,7 +103,8 @@ static void later_run(struct loop_source *src, void *data)
 
 	c->refs++;
 	c->later = NULL;
-	/* Those that end meanwhile come next time, or a callback that calls again and again would keep us here. */
+	/* Those that end meanwhile come next time, or a callback that calls again and again would
+	 * keep us here. */
 	for (struct list *l = c->ended.next; l != &c->ended; l = l->next)
 		n++;
 	for (; n && !list_empty(&c->ended); n--)
@@ -132,7 +134,8 @@ static void call_end_sync(struct call *call, const struct error *e, ProtobufCMes
 }
 
 /* Ends @call with exactly one of @e and @resp (taken); its callback comes later. */
-static void call_end(struct rpc_client *c, struct call *call, const struct error *e, ProtobufCMessage *resp)
+static void call_end(struct rpc_client *c, struct call *call, const struct error *e,
+		     ProtobufCMessage *resp)
 {
 	if (call->sync) {
 		call_end_sync(call, e, resp);
@@ -198,11 +201,12 @@ static int status_error(const Google__Rpc__Status *s, const char *method, struct
 
 static int unpack_failed(int r, const char *method, struct error *e)
 {
-	return error_plain(e, r, "%s: the answer is %s", method, r == -E2BIG ? "too large when unpacked" : "malformed");
+	return error_plain(e, r, "%s: the answer is %s", method,
+			   r == -E2BIG ? "too large when unpacked" : "malformed");
 }
 
-static int decode_response(const struct call *call, const uint8_t *p, size_t n, ProtobufCMessage **ret,
-			   struct error *e)
+static int decode_response(const struct call *call, const uint8_t *p, size_t n,
+			   ProtobufCMessage **ret, struct error *e)
 {
 	ProtobufCMessage *m = NULL;
 	Ttrpc__Response *response;
@@ -214,7 +218,8 @@ static int decode_response(const struct call *call, const uint8_t *p, size_t n, 
 	if (response->status && response->status->code != RPC_OK) {
 		r = status_error(response->status, call->method->name, e);
 	} else {
-		r = rpc_unpack(call->method->output, response->payload.data, response->payload.len, ret, NULL);
+		r = rpc_unpack(call->method->output, response->payload.data, response->payload.len,
+			       ret, NULL);
 		if (r < 0)
 			unpack_failed(r, call->method->name, e);
 	}
@@ -222,7 +227,8 @@ static int decode_response(const struct call *call, const uint8_t *p, size_t n, 
 	return r;
 }
 
-static void handle_response(struct rpc_client *c, const struct ttrpc_header *h, const uint8_t *payload)
+static void handle_response(struct rpc_client *c, const struct ttrpc_header *h,
+			    const uint8_t *payload)
 {
 	struct call *call = h->type == TTRPC_TYPE_RESPONSE ? find_pending(c, h->stream) : NULL;
 	struct error e = ERROR_INIT;
@@ -241,7 +247,8 @@ static void handle_oversize(struct rpc_client *c, const struct ttrpc_header *h)
 	struct call *call = find_pending(c, h->stream);
 
 	if (call)
-		call_fail(c, call, EMSGSIZE, "%s: the answer has %u bytes, more than a message may have",
+		call_fail(c, call, EMSGSIZE,
+			  "%s: the answer has %u bytes, more than a message may have",
 			  call->method->name, h->length);
 }
 
@@ -298,7 +305,8 @@ static void timer_arm(struct rpc_client *c, int64_t at)
 
 static void call_timed_out(struct rpc_client *c, struct call *call)
 {
-	call_fail(c, call, ETIMEDOUT, "%s: no answer within %lld ms", call->method->name, (long long)call->timeout_ms);
+	call_fail(c, call, ETIMEDOUT, "%s: no answer within %lld ms", call->method->name,
+		  (long long)call->timeout_ms);
 }
 
 static void timer_run(struct loop_source *src, void *data)
@@ -320,7 +328,8 @@ static void timer_run(struct loop_source *src, void *data)
 
 /* --- calling --- */
 
-static int send_request(struct rpc_client *c, const struct call *call, const char *service, const ProtobufCMessage *req)
+static int send_request(struct rpc_client *c, const struct call *call, const char *service,
+			const ProtobufCMessage *req)
 {
 	Ttrpc__Request r = TTRPC__REQUEST__INIT;
 	Ttrpc__KeyValue ns = TTRPC__KEY_VALUE__INIT;
@@ -374,7 +383,8 @@ static int call_arm(struct rpc_client *c, struct call *call)
 }
 
 /* Sends @call, or ends it with the reason why not. */
-static void call_start(struct rpc_client *c, struct call *call, const char *service, const ProtobufCMessage *req)
+static void call_start(struct rpc_client *c, struct call *call, const char *service,
+		       const ProtobufCMessage *req)
 {
 	int r;
 
@@ -384,7 +394,8 @@ static void call_start(struct rpc_client *c, struct call *call, const char *serv
 		return;
 	}
 	if (!c->next_stream) {
-		call_fail(c, call, EOVERFLOW, "%s: the connection has no stream ids left", call->method->name);
+		call_fail(c, call, EOVERFLOW, "%s: the connection has no stream ids left",
+			  call->method->name);
 		return;
 	}
 	call->stream = c->next_stream;
@@ -396,11 +407,13 @@ static void call_start(struct rpc_client *c, struct call *call, const char *serv
 	}
 	r = send_request(c, call, service, req);
 	if (r < 0)
-		call_fail(c, call, r == -EPIPE ? -ECONNRESET : r, "%s: %s", call->method->name, send_failure(r));
+		call_fail(c, call, r == -EPIPE ? -ECONNRESET : r, "%s: %s", call->method->name,
+			  send_failure(r));
 	client_update(c);
 }
 
-static struct call *call_new(const ProtobufCServiceDescriptor *desc, unsigned method, int64_t timeout_ms)
+static struct call *call_new(const ProtobufCServiceDescriptor *desc, unsigned method,
+			     int64_t timeout_ms)
 {
 	struct call *call = xnew(struct call);
 
@@ -460,8 +473,9 @@ static void sync_wait(struct rpc_client *c, struct call *call, struct sync_resul
 	client_update(c);
 }
 
-int rpc_client_call_sync(struct rpc_client *c, const ProtobufCServiceDescriptor *desc, unsigned method,
-			 const ProtobufCMessage *req, int64_t timeout_ms, ProtobufCMessage **ret, struct error *e)
+int rpc_client_call_sync(struct rpc_client *c, const ProtobufCServiceDescriptor *desc,
+			 unsigned method, const ProtobufCMessage *req, int64_t timeout_ms,
+			 ProtobufCMessage **ret, struct error *e)
 {
 	struct call *call = call_new(desc, method, timeout_ms);
 	struct sync_result s = { .e = e };

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* code - the one table of errno and google.rpc.Code. Several numbers may share a code; the first is what it becomes again. */
+/* code - the one table of errno and google.rpc.Code. Several numbers may share a code; the first is
+ * what it becomes again. */
 #include "rpc/ttrpc.h"
 
 #include <errno.h>
@@ -49,7 +50,8 @@ int rpc_errno_of_code(enum rpc_code code)
 
 int rpc_method_index(const ProtobufCServiceDescriptor *desc, const char *name)
 {
-	const ProtobufCMethodDescriptor *m = protobuf_c_service_descriptor_get_method_by_name(desc, name);
+	const ProtobufCMethodDescriptor *m =
+		protobuf_c_service_descriptor_get_method_by_name(desc, name);
 
 	return m ? (int)(m - desc->methods) : -ENOENT;
 }

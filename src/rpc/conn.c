@@ -92,7 +92,8 @@ void rpc_conn_flush(struct rpc_conn *c)
 		buf_done(&c->out);
 }
 
-int rpc_conn_send(struct rpc_conn *c, uint32_t stream, enum ttrpc_type type, const ProtobufCMessage *m)
+int rpc_conn_send(struct rpc_conn *c, uint32_t stream, enum ttrpc_type type,
+		  const ProtobufCMessage *m)
 {
 	size_t n = protobuf_c_message_get_packed_size(m);
 	struct ttrpc_header h = { .length = (uint32_t)n, .stream = stream, .type = (uint8_t)type };
@@ -114,7 +115,8 @@ int rpc_conn_send(struct rpc_conn *c, uint32_t stream, enum ttrpc_type type, con
 
 bool rpc_conn_peer_gone(const struct rpc_conn *c)
 {
-	/* An empty message is never sent, but it is refused when nobody could receive one (unix and vsock sockets). */
+	/* An empty message is never sent, but it is refused when nobody could receive one (unix and
+	 * vsock sockets). */
 	return c->deaf || (send(c->fd, "", 0, MSG_NOSIGNAL | MSG_DONTWAIT) < 0 && errno != EAGAIN);
 }
 
@@ -127,7 +129,8 @@ static void *budget_alloc(void *data, size_t n)
 {
 	struct budget *b = data;
 
-	if (n > LIMIT_TTRPC_DECODED - b->used || n + CHUNK_OVERHEAD > LIMIT_TTRPC_DECODED - b->used) {
+	if (n > LIMIT_TTRPC_DECODED - b->used ||
+	    n + CHUNK_OVERHEAD > LIMIT_TTRPC_DECODED - b->used) {
 		b->exceeded = true;
 		return NULL;
 	}
@@ -135,14 +138,15 @@ static void *budget_alloc(void *data, size_t n)
 	return malloc(n);
 }
 
-/* What is freed does not return to the budget: merging one long list again and again must end, too. */
+/* What is freed does not return to the budget: merging one long list again and again must end,
+ * too. */
 static void budget_free(void *data, void *p)
 {
 	free(p);
 }
 
-int rpc_unpack(const ProtobufCMessageDescriptor *desc, const uint8_t *p, size_t n, ProtobufCMessage **ret,
-	       size_t *ret_size)
+int rpc_unpack(const ProtobufCMessageDescriptor *desc, const uint8_t *p, size_t n,
+	       ProtobufCMessage **ret, size_t *ret_size)
 {
 	struct budget b = { 0 };
 	ProtobufCAllocator a = { .alloc = budget_alloc, .free = budget_free, .allocator_data = &b };

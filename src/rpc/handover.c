@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* handover - see handover.h. Whatever is received has been checked against the table below: type, value, descriptors, strings. */
+/* handover - see handover.h. Whatever is received has been checked against the table below: type,
+ * value, descriptors, strings. */
 #include "rpc/handover.h"
 
 #include "base/fd.h"

@@ -2,9 +2,10 @@
 /*
  * hvsock - see hvsock.h.
  *
- * States of a dial: waiting (for the next attempt; no socket), asked (connected, CONNECT written, the answer awaited). An attempt ends in
- * the answer, in a refusal (back to waiting) or in a failure that another attempt would not cure. The blocking form runs the same machine
- * on a loop of its own.
+ * States of a dial: waiting (for the next attempt; no socket), asked (connected, CONNECT written,
+ * the answer awaited). An attempt ends in the answer, in a refusal (back to waiting) or in a
+ * failure that another attempt would not cure. The blocking form runs the same machine on a loop of
+ * its own.
  */
 #include "rpc/hvsock.h"
 
@@ -61,18 +62,22 @@ static void dial_fail(struct hvsock_dial *d, int r, const char *what)
 	dial_end(d, &e, -1, 0);
 }
 
-/* What the peer of the next attempt may still cure: not there yet, nobody listening in the guest, a full backlog. */
+/* What the peer of the next attempt may still cure: not there yet, nobody listening in the guest, a
+ * full backlog. */
 static bool worth_retrying(int r)
 {
-	return r == -ENOENT || r == -ECONNREFUSED || r == -ECONNRESET || r == -EPIPE || r == -EAGAIN;
+	return r == -ENOENT || r == -ECONNREFUSED || r == -ECONNRESET || r == -EPIPE ||
+	       r == -EAGAIN;
 }
 
 static void dial_expire(struct hvsock_dial *d)
 {
 	struct error e = ERROR_INIT;
 
-	error_plain(&e, d->refusal ? d->refusal : ETIMEDOUT, "vsock port %u of %s: %s for %lld ms", d->port, d->path,
-		    d->refusal ? strerror(-d->refusal) : "no answer from the guest", (long long)d->timeout_ms);
+	error_plain(&e, d->refusal ? d->refusal : ETIMEDOUT, "vsock port %u of %s: %s for %lld ms",
+		    d->port, d->path,
+		    d->refusal ? strerror(-d->refusal) : "no answer from the guest",
+		    (long long)d->timeout_ms);
 	dial_end(d, &e, -1, 0);
 }
 
@@ -95,8 +100,8 @@ static void attempt_failed(struct hvsock_dial *d, int r, const char *what)
 }
 
 /*
- * Takes bytes up to the end of the line and no further: what follows belongs to the stream. 0: the line is complete;
- * -EAGAIN: not yet.
+ * Takes bytes up to the end of the line and no further: what follows belongs to the stream. 0: the
+ * line is complete; -EAGAIN: not yet.
  */
 static int take_answer(struct hvsock_dial *d)
 {
@@ -178,8 +183,8 @@ static void dial_timer(struct loop_source *src, void *data)
 		attempt_failed(d, r, "connect");
 }
 
-struct hvsock_dial *hvsock_dial(struct loop *l, const char *path, uint32_t port, int64_t timeout_ms, hvsock_dial_fn *fn,
-				void *data)
+struct hvsock_dial *hvsock_dial(struct loop *l, const char *path, uint32_t port, int64_t timeout_ms,
+				hvsock_dial_fn *fn, void *data)
 {
 	struct hvsock_dial *d = xnew(struct hvsock_dial);
 
@@ -214,11 +219,13 @@ static void blocking_done(void *data, const struct error *e, int fd, uint32_t ho
 	loop_quit(b->loop, 0);
 }
 
-int hvsock_connect(const char *path, uint32_t port, int64_t timeout_ms, uint32_t *ret_host_port, struct error *e)
+int hvsock_connect(const char *path, uint32_t port, int64_t timeout_ms, uint32_t *ret_host_port,
+		   struct error *e)
 {
 	autoptr(loop) l = loop_new();
 	struct blocking b = { .loop = l, .e = e, .fd = -1 };
-	struct hvsock_dial *d = l ? hvsock_dial(l, path, port, timeout_ms, blocking_done, &b) : NULL;
+	struct hvsock_dial *d =
+		l ? hvsock_dial(l, path, port, timeout_ms, blocking_done, &b) : NULL;
 	int r;
 
 	if (!d)

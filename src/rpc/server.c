@@ -2,14 +2,17 @@
 /*
  * server - the serving end of ttrpc.h.
  *
- * Objects: a server has listeners and clients (connections); a client has calls (requests not yet answered). A call outlives its client:
- * when the client goes, its calls are detached, told so once (rpc_call_on_cancel), and freed when their handlers answer.
+ * Objects: a server has listeners and clients (connections); a client has calls (requests not yet
+ * answered). A call outlives its client: when the client goes, its calls are detached, told so once
+ * (rpc_call_on_cancel), and freed when their handlers answer.
  *
- * Back-pressure: a client with more than LIMIT_TTRPC_PAUSE bytes of undelivered answers is not read, and one that lets
- * LIMIT_TTRPC_OUTPUT pile up is cut off. What calls in flight hold in memory is bounded by LIMIT_TTRPC_CALLS and LIMIT_TTRPC_HELD.
+ * Back-pressure: a client with more than LIMIT_TTRPC_PAUSE bytes of undelivered answers is not
+ * read, and one that lets LIMIT_TTRPC_OUTPUT pile up is cut off. What calls in flight hold in
+ * memory is bounded by LIMIT_TTRPC_CALLS and LIMIT_TTRPC_HELD.
  *
- * Nothing is torn down under a handler's feet: a client that has to go while a handler may be running is closed from the loop. The
- * exception is rpc_server_free, which closes at once and for that reason leaves a client that is being dispatched to its reference.
+ * Nothing is torn down under a handler's feet: a client that has to go while a handler may be
+ * running is closed from the loop. The exception is rpc_server_free, which closes at once and for
+ * that reason leaves a client that is being dispatched to its reference.
  */
 #include "rpc/conn.h"
 #include "rpc/ttrpc.h"
@@ -53,7 +56,7 @@ struct listener {
 	struct rpc_server *server;
 	int fd;
 	struct loop_source *io;
-	struct loop_source *resume; /* timer; made in advance, as it is for when descriptors are out */
+	struct loop_source *resume; /* timer; made in advance: it is for when descriptors are out */
 	int (*check)(int fd, void *data);
 	void *data;
 };
@@ -114,7 +117,8 @@ static void send_response(struct client *c, uint32_t stream, const Ttrpc__Respon
 {
 	switch (rpc_conn_send(&c->conn, stream, TTRPC_TYPE_RESPONSE, &r->base)) {
 	case -EMSGSIZE:
-		send_status(c, stream, RPC_RESOURCE_EXHAUSTED, "the answer is longer than a message may be");
+		send_status(c, stream, RPC_RESOURCE_EXHAUSTED,
+			    "the answer is longer than a message may be");
 		break;
 	case -ENOBUFS:
 		log_warn("ttrpc: a client does not read its answers: connection closed");
@@ -214,7 +218,8 @@ void rpc_call_reply(struct rpc_call *call, const ProtobufCMessage *resp)
 		err = rpc_pack(resp, &r.payload);
 		if (err < 0)
 			refuse(call->client, call->stream, RPC_RESOURCE_EXHAUSTED,
-			       "%s: the answer is longer than a message may be", call->method->name);
+			       "%s: the answer is longer than a message may be",
+			       call->method->name);
 		else
 			send_response(call->client, call->stream, &r);
 		free(r.payload.data);
@@ -230,7 +235,8 @@ void rpc_call_reply_empty(struct rpc_call *call)
 void rpc_call_fail(struct rpc_call *call, const struct error *e)
 {
 	if (call->client)
-		send_status(call->client, call->stream, rpc_code_of_errno(e->code ? e->code : EIO), error_text(e));
+		send_status(call->client, call->stream, rpc_code_of_errno(e->code ? e->code : EIO),
+			    error_text(e));
 	call_free(call);
 }
 
@@ -299,8 +305,8 @@ static void timer_run(struct loop_source *src, void *data)
 	c->refs++;
 	c->timer_at = 0;
 	while (c->server && (call = first_overdue(c, now))) {
-		refuse(c, call->stream, RPC_DEADLINE_EXCEEDED, "%s: not done within the time the caller gave",
-		       call->method->name);
+		refuse(c, call->stream, RPC_DEADLINE_EXCEEDED,
+		       "%s: not done within the time the caller gave", call->method->name);
 		call_cancel(call);
 	}
 	if (c->server) {
@@ -346,20 +352,21 @@ static bool call_decode(struct client *c, struct rpc_call *call)
 	int r = rpc_unpack(call->method->input, p->data, p->len, &call->message, &size);
 
 	if (r == -E2BIG) {
-		refuse(c, call->stream, RPC_RESOURCE_EXHAUSTED, "%s: the request is too large when unpacked",
-		       call->method->name);
+		refuse(c, call->stream, RPC_RESOURCE_EXHAUSTED,
+		       "%s: the request is too large when unpacked", call->method->name);
 		return false;
 	}
 	if (r < 0) {
-		refuse(c, call->stream, RPC_INTERNAL, "%s: the request is malformed", call->method->name);
+		refuse(c, call->stream, RPC_INTERNAL, "%s: the request is malformed",
+		       call->method->name);
 		return false;
 	}
 	call->size += size - p->len;
 	free(p->data);
 	*p = (ProtobufCBinaryData){ 0 };
 	if (c->held + call->size > LIMIT_TTRPC_HELD) {
-		refuse(c, call->stream, RPC_RESOURCE_EXHAUSTED, "%s: the requests in flight take too much memory",
-		       call->method->name);
+		refuse(c, call->stream, RPC_RESOURCE_EXHAUSTED,
+		       "%s: the requests in flight take too much memory", call->method->name);
 		return false;
 	}
 	return true;
@@ -369,15 +376,20 @@ static bool call_allowed(struct client *c, struct rpc_call *call)
 {
 	struct rpc_server *s = c->server;
 	struct error e = ERROR_INIT;
-	int r = s->filter ? s->filter(s->filter_data, call->request->service, call->method->name, call->message, &e) : 0;
+	int r = 0;
 
+	if (s->filter)
+		r = s->filter(s->filter_data, call->request->service, call->method->name,
+			      call->message, &e);
 	if (r >= 0)
 		return true;
-	send_status(c, call->stream, rpc_code_of_errno(r), e.code ? error_text(&e) : "refused by policy");
+	send_status(c, call->stream, rpc_code_of_errno(r),
+		    e.code ? error_text(&e) : "refused by policy");
 	return false;
 }
 
-/* Finds the handler; answers and returns NULL if there is none. The words are those of the Go implementation. */
+/* Finds the handler; answers and returns NULL if there is none. The words are those of the Go
+ * implementation. */
 static rpc_handler_fn *call_resolve(struct client *c, struct rpc_call *call, void **ret_data)
 {
 	const struct registration *reg = find_service(c->server, call->request->service);
@@ -401,12 +413,13 @@ static rpc_handler_fn *call_resolve(struct client *c, struct rpc_call *call, voi
 static bool request_admit(struct client *c, const struct rpc_call *call)
 {
 	if (c->ncalls >= LIMIT_TTRPC_CALLS) {
-		refuse(c, call->stream, RPC_RESOURCE_EXHAUSTED, "more than %d requests in flight", LIMIT_TTRPC_CALLS);
+		refuse(c, call->stream, RPC_RESOURCE_EXHAUSTED, "more than %d requests in flight",
+		       LIMIT_TTRPC_CALLS);
 		return false;
 	}
 	if (call->request->timeout_nano < 0) {
-		refuse(c, call->stream, RPC_DEADLINE_EXCEEDED, "%s: the caller's time was over before it began",
-		       call->request->method);
+		refuse(c, call->stream, RPC_DEADLINE_EXCEEDED,
+		       "%s: the caller's time was over before it began", call->request->method);
 		return false;
 	}
 	return true;
@@ -445,7 +458,8 @@ static void handle_request(struct client *c, const struct ttrpc_header *h, const
 	int r;
 
 	if (h->stream <= c->last_stream) {
-		send_status(c, h->stream, RPC_INVALID_ARGUMENT, "StreamID cannot be re-used and must increment");
+		send_status(c, h->stream, RPC_INVALID_ARGUMENT,
+			    "StreamID cannot be re-used and must increment");
 		return;
 	}
 	c->last_stream = h->stream;
@@ -455,7 +469,8 @@ static void handle_request(struct client *c, const struct ttrpc_header *h, const
 	}
 	r = rpc_unpack(&ttrpc__request__descriptor, payload, h->length, &m, &size);
 	if (r < 0) {
-		send_status(c, h->stream, r == -E2BIG ? RPC_RESOURCE_EXHAUSTED : RPC_INVALID_ARGUMENT,
+		send_status(c, h->stream,
+			    r == -E2BIG ? RPC_RESOURCE_EXHAUSTED : RPC_INVALID_ARGUMENT,
 			    "unmarshal request error: not a ttrpc.Request");
 		return;
 	}
@@ -493,10 +508,12 @@ static void client_process(struct client *c)
 	const uint8_t *payload;
 	int r;
 
-	while (c->server && !c->close_later && !client_paused(c) && (r = rpc_conn_next(&c->conn, &h, &payload))) {
+	while (c->server && !c->close_later && !client_paused(c) &&
+	       (r = rpc_conn_next(&c->conn, &h, &payload))) {
 		if (r < 0) {
 			refuse(c, h.stream, RPC_RESOURCE_EXHAUSTED,
-			       "message length %u exceed maximum message size of %zu", h.length, LIMIT_TTRPC_MESSAGE);
+			       "message length %u exceed maximum message size of %zu", h.length,
+			       LIMIT_TTRPC_MESSAGE);
 			continue;
 		}
 		handle_frame(c, &h, payload);
@@ -512,7 +529,8 @@ static bool client_finished(const struct client *c)
 	return (!c->ncalls && !buf_len(&c->conn.out)) || rpc_conn_peer_gone(&c->conn);
 }
 
-/* Brings the watched events in line with the state, or has the loop close the client if nothing is left to do for it. */
+/* Brings the watched events in line with the state, or has the loop close the client if nothing is
+ * left to do for it. */
 static void client_settle(struct client *c)
 {
 	uint32_t events = 0;
@@ -624,7 +642,8 @@ static void accept_resume(struct loop_source *src, void *data)
 	listeners_update(((struct listener *)data)->server);
 }
 
-/* Without this a lack of descriptors would spin: the connection stays in the backlog and the listener stays readable. */
+/* Without this a lack of descriptors would spin: the connection stays in the backlog and the
+ * listener stays readable. */
 static void accept_pause(struct listener *l)
 {
 	if (loop_timer_set(l->resume, ACCEPT_PAUSE_MS) == 0)
@@ -664,7 +683,8 @@ static void listener_free(struct listener *l)
 	free(l);
 }
 
-int rpc_server_listen(struct rpc_server *s, int listen_fd, int (*accept_check)(int fd, void *data), void *data)
+int rpc_server_listen(struct rpc_server *s, int listen_fd, int (*accept_check)(int fd, void *data),
+		      void *data)
 {
 	struct listener *l = xnew(struct listener);
 	int r = fd_set_nonblock(listen_fd, true);

@@ -2,9 +2,10 @@
 /*
  * store - see store.h.
  *
- * A record is a table of fields; each type of field knows how to read itself from JSON, write itself, and tell whether
- * its value may stand. What is loaded gets used to kill processes and remove directories, so it is checked as if a
- * stranger had written it; the same checks before saving keep us from writing what we would refuse to load.
+ * A record is a table of fields; each type of field knows how to read itself from JSON, write
+ * itself, and tell whether its value may stand. What is loaded gets used to kill processes and
+ * remove directories, so it is checked as if a stranger had written it; the same checks before
+ * saving keep us from writing what we would refuse to load.
  *
  * Unknown keys are ignored: within one version, fields may be added.
  */
@@ -36,14 +37,16 @@ struct record {
 	size_t n;
 };
 
-/* @at is the field in the record. read is not called for null or an absent key; check may be NULL. */
+/* @at is the field in the record. read is not called for null or an absent key; check may be
+ * NULL. */
 struct field_type {
 	int (*read)(const struct json *v, void *at, struct error *e);
 	void (*write)(struct json_writer *w, const char *key, const void *at);
 	int (*check)(const struct field *f, const void *at, struct error *e);
 };
 
-static int record_read(const struct record *r, const struct json *object, void *out, struct error *e);
+static int record_read(const struct record *r, const struct json *object, void *out,
+		       struct error *e);
 static void record_write(const struct record *r, struct json_writer *w, const void *in);
 static int record_check(const struct record *r, const void *in, struct error *e);
 
@@ -66,7 +69,9 @@ static void string_write(struct json_writer *w, const char *key, const void *at)
 
 static int string_check(const struct field *f, const void *at, struct error *e)
 {
-	return f->required && str_empty(*(char *const *)at) ? error_plain(e, EINVAL, "is missing") : 0;
+	if (f->required && str_empty(*(char *const *)at))
+		return error_plain(e, EINVAL, "is missing");
+	return 0;
 }
 
 static int id_field_check(const struct field *f, const void *at, struct error *e)
@@ -82,7 +87,9 @@ static int path_check(const struct field *f, const void *at, struct error *e)
 
 	if (str_empty(path))
 		return string_check(f, at, e);
-	return path[0] == '/' ? 0 : error_plain(e, EINVAL, "must be an absolute path, not \"%s\"", path);
+	if (path[0] != '/')
+		return error_plain(e, EINVAL, "must be an absolute path, not \"%s\"", path);
+	return 0;
 }
 
 static const struct field_type type_string = { string_read, string_write, string_check };
@@ -93,9 +100,7 @@ static const struct field_type type_path = { string_read, string_write, path_che
 
 static int u64_read(const struct json *v, void *at, struct error *e)
 {
-	int r = json_to_u64(v, at);
-
-	return r < 0 ? error_plain(e, EINVAL, "must be a whole number from 0") : 0;
+	return json_to_u64(v, at) < 0 ? error_plain(e, EINVAL, "must be a whole number from 0") : 0;
 }
 
 static void u64_write(struct json_writer *w, const char *key, const void *at)
@@ -105,14 +110,14 @@ static void u64_write(struct json_writer *w, const char *key, const void *at)
 
 static int u64_check(const struct field *f, const void *at, struct error *e)
 {
-	return f->required && !*(const uint64_t *)at ? error_plain(e, EINVAL, "is missing") : 0;
+	if (f->required && !*(const uint64_t *)at)
+		return error_plain(e, EINVAL, "is missing");
+	return 0;
 }
 
 static int pid_read(const struct json *v, void *at, struct error *e)
 {
-	int r = json_to_i64(v, at);
-
-	return r < 0 ? error_plain(e, EINVAL, "must be a process id") : 0;
+	return json_to_i64(v, at) < 0 ? error_plain(e, EINVAL, "must be a process id") : 0;
 }
 
 static void pid_write(struct json_writer *w, const char *key, const void *at)
@@ -132,9 +137,9 @@ static int pid_check(const struct field *f, const void *at, struct error *e)
 
 static int bool_read(const struct json *v, void *at, struct error *e)
 {
-	int r = json_to_bool(v, at);
-
-	return r < 0 ? error_plain(e, EINVAL, "must be true or false, not %s", json_type_name(v)) : 0;
+	if (json_to_bool(v, at) < 0)
+		return error_plain(e, EINVAL, "must be true or false, not %s", json_type_name(v));
+	return 0;
 }
 
 static void bool_write(struct json_writer *w, const char *key, const void *at)
@@ -209,7 +214,8 @@ static int strv_read(const struct json *v, void *at, struct error *e)
 		const char *s = json_to_str(item);
 
 		if (!s)
-			return error_plain(e, EINVAL, "must hold strings, not %s", json_type_name(item));
+			return error_plain(e, EINVAL, "must hold strings, not %s",
+					   json_type_name(item));
 		strv_add(at, s);
 	}
 	return 0;
@@ -261,10 +267,16 @@ static int process_name_check(const struct field *f, const void *at, struct erro
 	return 0;
 }
 
-static const struct field_type type_process_name = { string_read, string_write, process_name_check };
+static const struct field_type type_process_name = { string_read, string_write,
+						     process_name_check };
 
 #define FIELD(record, member, name, field_type, need) \
-	{ .key = (name), .type = &(field_type), .offset = offsetof(struct record, member), .required = (need) }
+	{ \
+		.key = (name), \
+		.type = &(field_type), \
+		.offset = offsetof(struct record, member), \
+		.required = (need), \
+	}
 
 static const struct field process_fields[] = {
 	FIELD(store_process, name, "name", type_process_name, true),
@@ -278,8 +290,9 @@ struct process_list {
 	struct store_process *v;
 	size_t n;
 };
-_Static_assert(offsetof(struct store_sandbox, nprocesses) - offsetof(struct store_sandbox, processes) ==
-	       offsetof(struct process_list, n), "a process_list lies in store_sandbox");
+_Static_assert(offsetof(struct store_sandbox, processes) + offsetof(struct process_list, n) ==
+		       offsetof(struct store_sandbox, nprocesses),
+	       "a process_list lies in store_sandbox");
 
 static int processes_read(const struct json *v, void *at, struct error *e)
 {
@@ -321,7 +334,8 @@ static int processes_check(const struct field *f, const void *at, struct error *
 	return r;
 }
 
-static const struct field_type type_processes = { processes_read, processes_write, processes_check };
+static const struct field_type type_processes = { processes_read, processes_write,
+						  processes_check };
 
 /* --- records --- */
 
@@ -352,7 +366,8 @@ static const struct field sandbox_fields[] = {
 };
 static const struct record sandbox_record = { sandbox_fields, ARRAY_SIZE(sandbox_fields) };
 
-static int record_read(const struct record *r, const struct json *object, void *out, struct error *e)
+static int record_read(const struct record *r, const struct json *object, void *out,
+		       struct error *e)
 {
 	if (object->type != JSON_OBJECT)
 		return error_plain(e, EINVAL, "must be an object, not %s", json_type_name(object));
@@ -371,7 +386,8 @@ static int record_read(const struct record *r, const struct json *object, void *
 static void record_write(const struct record *r, struct json_writer *w, const void *in)
 {
 	for (size_t i = 0; i < r->n; i++)
-		r->fields[i].type->write(w, r->fields[i].key, (const char *)in + r->fields[i].offset);
+		r->fields[i].type->write(w, r->fields[i].key,
+					 (const char *)in + r->fields[i].offset);
 }
 
 static int record_check(const struct record *r, const void *in, struct error *e)
@@ -400,7 +416,8 @@ static int version_check(const struct json *v, struct error *e)
 	return 0;
 }
 
-static int state_parse(const struct record *r, const char *text, size_t n, void *out, struct error *e)
+static int state_parse(const struct record *r, const char *text, size_t n, void *out,
+		       struct error *e)
 {
 	autoptr(json) v = NULL;
 	int err = json_parse(text, n, STATE_FILE, &v, e);
@@ -443,7 +460,8 @@ static int state_save(const struct record *r, int dirfd, const void *in, struct 
 	if (err == 0)
 		err = buf_add_str(&text, "\n");
 	if (err == 0)
-		err = file_replace_at(dirfd, STATE_FILE, buf_ptr(&text), buf_len(&text), STATE_MODE);
+		err = file_replace_at(dirfd, STATE_FILE, buf_ptr(&text), buf_len(&text),
+				      STATE_MODE);
 	return err < 0 ? error_set(e, err, "write %s", STATE_FILE) : 0;
 }
 

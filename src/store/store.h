@@ -1,9 +1,11 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * store - state files: a JSON object with "version", written by temporary + fsync + rename, read with checks.
+ * store - state files: a JSON object with "version", written by temporary + fsync + rename, read
+ * with checks.
  *
- * Two kinds: the OCI command line's <root>/<container>/state.json and the shim's /run/caisson/<sandbox>/state.json. Each is described by a
- * table of fields {key, type, offset}, so that reading, writing and unknown-version errors are one piece of code.
+ * Two kinds: the OCI command line's <root>/<container>/state.json and the shim's
+ * /run/caisson/<sandbox>/state.json. Each is described by a table of fields {key, type, offset}, so
+ * that reading, writing and unknown-version errors are one piece of code.
  */
 #pragma once
 
@@ -55,7 +57,8 @@ DEFINE_AUTODONE(store_container, store_container_done);
 void store_sandbox_done(struct store_sandbox *s);
 DEFINE_AUTODONE(store_sandbox, store_sandbox_done);
 
-/* @dirfd: the directory of the state file, which is named "state.json". Absent: -ENOENT. Damaged or of a newer version: -EINVAL and the reason. */
+/* @dirfd: the directory of the state file, which is named "state.json". Absent: -ENOENT. Damaged or
+ * of a newer version: -EINVAL and the reason. */
 int store_container_load(int dirfd, struct store_container *ret, struct error *e);
 int store_container_save(int dirfd, const struct store_container *c, struct error *e);
 int store_sandbox_load(int dirfd, struct store_sandbox *ret, struct error *e);

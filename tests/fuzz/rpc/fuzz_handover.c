@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* handover_recv: the first byte is the number of descriptors that come along (modulo five), the rest the message. */
+/* handover_recv: the first byte is the number of descriptors that come along (modulo five), the
+ * rest the message. */
 #include "base/fd.h"
 #include "rpc/handover.h"
 
@@ -25,7 +26,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	struct handover_msg m;
 	int r;
 
-	if (size < 2 || socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC | SOCK_NONBLOCK, 0, s) < 0)
+	if (size < 2 ||
+	    socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC | SOCK_NONBLOCK, 0, s) < 0)
 		return 0;
 	if (fd_send(s[0], data + 1, size - 1, out, data[0] % 5u) > 0) {
 		r = handover_recv(s[1], &m, in, &nfds);

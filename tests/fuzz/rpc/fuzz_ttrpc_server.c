@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * A client that sends anything. The first byte says how the handlers behave: bits 0-1 answer at once, fail, answer
- * when the client has gone, free the server; bit 2: the client closes only its sending direction; bit 3: it is
- * refused by the filter.
+ * A client that sends anything. The first byte says how the handlers behave: bits 0-1 answer at
+ * once, fail, answer when the client has gone, free the server; bit 2: the client closes only its
+ * sending direction; bit 3: it is refused by the filter.
  */
 #include "agent.pb-c.h"
 #include "base/fd.h"
@@ -48,7 +48,8 @@ static void handle(struct rpc_call *call, const ProtobufCMessage *req, void *dat
 		rpc_call_reply_empty(call);
 }
 
-static int refuse(void *data, const char *service, const char *method, const ProtobufCMessage *req, struct error *e)
+static int refuse(void *data, const char *service, const char *method, const ProtobufCMessage *req,
+		  struct error *e)
 {
 	return error_plain(e, EPERM, "%s.%s is refused", service, method);
 }

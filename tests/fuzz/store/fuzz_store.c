@@ -23,7 +23,8 @@ static void remove_dir(void)
 
 static void make_dir(void)
 {
-	snprintf(dir_path, sizeof(dir_path), "%s/fuzz-store-XXXXXX", access("/dev/shm", W_OK) == 0 ? "/dev/shm" : "/tmp");
+	snprintf(dir_path, sizeof(dir_path), "%s/fuzz-store-XXXXXX",
+		 access("/dev/shm", W_OK) == 0 ? "/dev/shm" : "/tmp");
 	if (!mkdtemp(dir_path))
 		abort();
 	dir = open(dir_path, O_PATH | O_DIRECTORY | O_CLOEXEC);
@@ -41,8 +42,8 @@ static void check_container(void)
 		return;
 	if (store_container_save(dir, &c, NULL) < 0 || store_container_load(dir, &again, NULL) < 0)
 		abort();
-	if (!str_eq(c.id, again.id) || !str_eq(c.annotations, again.annotations) || c.pid != again.pid ||
-	    c.pid_start != again.pid_start || !str_eq(c.socket, again.socket))
+	if (!str_eq(c.id, again.id) || !str_eq(c.annotations, again.annotations) ||
+	    c.pid != again.pid || c.pid_start != again.pid_start || !str_eq(c.socket, again.socket))
 		abort();
 }
 
@@ -65,7 +66,8 @@ static void check_sandbox(void)
 
 static void put(const uint8_t *data, size_t size)
 {
-	autoclose int fd = openat(dir, "state.json", O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0600);
+	autoclose int fd =
+		openat(dir, "state.json", O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0600);
 
 	if (fd < 0 || fd_write_full(fd, data, size) < 0)
 		abort();

@@ -21,7 +21,8 @@
 
 void peer_pair(int fds[2])
 {
-	assert_int_equal(socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0, fds), 0);
+	assert_int_equal(socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0, fds),
+			 0);
 }
 
 void peer_settle(struct loop *l)
@@ -78,10 +79,14 @@ void peer_write_hex(struct loop *l, int fd, const char *hex)
 	peer_write(l, fd, bytes, from_hex(hex, bytes));
 }
 
-void peer_frame(struct loop *l, int fd, uint32_t stream, int type, int flags, const void *p, size_t n)
+void peer_frame(struct loop *l, int fd, uint32_t stream, int type, int flags, const void *p,
+		size_t n)
 {
 	struct ttrpc_header h = {
-		.length = (uint32_t)n, .stream = stream, .type = (uint8_t)type, .flags = (uint8_t)flags,
+		.length = (uint32_t)n,
+		.stream = stream,
+		.type = (uint8_t)type,
+		.flags = (uint8_t)flags,
 	};
 	uint8_t head[TTRPC_HEADER_SIZE];
 

@@ -26,11 +26,13 @@ static void test_parse(void **state)
 		const char *path;
 		uint32_t cid, port;
 	} good[] = {
-		{ "unix:///run/a b.sock", "unix:///run/a b.sock", RPC_ADDRESS_UNIX, "/run/a b.sock", 0, 0 },
+		{ "unix:///run/a b.sock", "unix:///run/a b.sock", RPC_ADDRESS_UNIX, "/run/a b.sock",
+		  0, 0 },
 		{ "/run/x.ttrpc", "unix:///run/x.ttrpc", RPC_ADDRESS_UNIX, "/run/x.ttrpc", 0, 0 },
 		{ "vsock://3:1024", "vsock://3:1024", RPC_ADDRESS_VSOCK, NULL, 3, 1024 },
 		{ "vsock://-1:1024", "vsock://-1:1024", RPC_ADDRESS_VSOCK, NULL, UINT32_MAX, 1024 },
-		{ "hvsock:///a:b/vsock:7", "hvsock:///a:b/vsock:7", RPC_ADDRESS_HVSOCK, "/a:b/vsock", 0, 7 },
+		{ "hvsock:///a:b/vsock:7", "hvsock:///a:b/vsock:7", RPC_ADDRESS_HVSOCK,
+		  "/a:b/vsock", 0, 7 },
 	};
 
 	for (size_t i = 0; i < ARRAY_SIZE(good); i++) {
@@ -50,10 +52,28 @@ static void test_parse(void **state)
 static void test_parse_bad(void **state)
 {
 	static const char *const bad[] = {
-		"", "x", "/", "unix://", "unix:///", "unix://relative", "unix:/a", "tcp://1.2.3.4:5",
-		"vsock://", "vsock://3", "vsock://3:", "vsock://:5", "vsock://-2:5", "vsock://3:-1",
-		"vsock://3:4294967295", "vsock://4294967296:1", "vsock://3:1x", "hvsock://a:1", "hvsock:///:1",
-		"hvsock:///a", "hvsock:///a:", "hvsock:///a:b",
+		"",
+		"x",
+		"/",
+		"unix://",
+		"unix:///",
+		"unix://relative",
+		"unix:/a",
+		"tcp://1.2.3.4:5",
+		"vsock://",
+		"vsock://3",
+		"vsock://3:",
+		"vsock://:5",
+		"vsock://-2:5",
+		"vsock://3:-1",
+		"vsock://3:4294967295",
+		"vsock://4294967296:1",
+		"vsock://3:1x",
+		"hvsock://a:1",
+		"hvsock:///:1",
+		"hvsock:///a",
+		"hvsock:///a:",
+		"hvsock:///a:b",
 	};
 
 	for (size_t i = 0; i < ARRAY_SIZE(bad); i++) {
@@ -160,7 +180,8 @@ static void test_hvsock_listen(void **state)
 	assert_int_equal(rpc_address_listen(&a, NULL), -ENOENT);
 }
 
-/* AF_VSOCK may be missing here; then the error names the address. Where it is there, nobody listens on this port. */
+/* AF_VSOCK may be missing here; then the error names the address. Where it is there, nobody listens
+ * on this port. */
 static void test_vsock(void **state)
 {
 	struct error e = ERROR_INIT;

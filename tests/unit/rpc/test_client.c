@@ -164,17 +164,20 @@ static void test_golden(void **state)
 
 	req.id = (char *)(uintptr_t)"abc";
 	rpc_client_set_namespace(f->client, "default");
-	rpc_client_call(f->client, &containerd__task__v2__task__descriptor, (unsigned)method, &req.base, 5000,
-			on_reply, f);
-	peer_expect_hex(f->loop, f->fd,
-			"000000560000000101000a17636f6e7461696e6572642e7461736b2e76322e5461736b1207436f6e6e656374"
-			"1a050a036162632080e497d0122a250a1a636f6e7461696e6572642d6e616d6573706163652d747472706312"
-			"0764656661756c74");
+	rpc_client_call(f->client, &containerd__task__v2__task__descriptor, (unsigned)method,
+			&req.base, 5000, on_reply, f);
+	peer_expect_hex(
+		f->loop, f->fd,
+		"000000560000000101000a17636f6e7461696e6572642e7461736b2e76322e5461736b1207436f6e6e656374"
+		"1a050a036162632080e497d0122a250a1a636f6e7461696e6572642d6e616d6573706163652d747472706312"
+		"0764656661756c74");
 	peer_write_hex(f->loop, f->fd, "00000006000000010200120408641065");
 	expect(f, 1, 0, "");
 	rpc_client_set_namespace(f->client, NULL);
 	call(f, CHECK, 0);
-	peer_expect_hex(f->loop, f->fd, "000000140000000301000a0b677270632e4865616c746812054368656" "36b");
+	peer_expect_hex(f->loop, f->fd,
+			"000000140000000301000a0b677270632e4865616c746812054368656"
+			"36b");
 	peer_write_hex(f->loop, f->fd, "0000000f0000000302000a0d080512096e6f7420666f756e64");
 	expect(f, 2, -ENOENT, "not found");
 	call(f, CHECK, 0);
@@ -248,7 +251,8 @@ static void test_oversize(void **state)
 	call(f, VERSION, 0);
 	peer_write_hex(f->loop, f->fd, "00500000" "00000001" "0200");
 	peer_write(f->loop, f->fd, body, MIB(5));
-	expect(f, 1, -EMSGSIZE, "Version: the answer has 5242880 bytes, more than a message may have");
+	expect(f, 1, -EMSGSIZE,
+	       "Version: the answer has 5242880 bytes, more than a message may have");
 	send_version(f, 3, "fine");
 	expect(f, 2, 0, "fine");
 }
@@ -402,7 +406,8 @@ static void test_bad_descriptor(void **state)
 	expect(f, 1, -ECONNRESET, "Version: the connection is closed");
 }
 
-/* A child that answers @n Version calls by the number of the call, except that it never answers the first. */
+/* A child that answers @n Version calls by the number of the call, except that it never answers the
+ * first. */
 static pid_t start_answering(int fd, unsigned n)
 {
 	pid_t pid = fork();
@@ -443,16 +448,23 @@ static void test_sync(void **state)
 	f->client = rpc_client_new(NULL, fds[0]);
 	pid = start_answering(fds[1], 3);
 	fd_close(fds[1]);
-	assert_int_equal(rpc_client_call_sync(f->client, HEALTH, VERSION, &request.base, 30, &m, &e), -ETIMEDOUT);
+	assert_int_equal(
+		rpc_client_call_sync(f->client, HEALTH, VERSION, &request.base, 30, &m, &e),
+		-ETIMEDOUT);
 	assert_string_equal(e.text, "Version: no answer within 30 ms");
 	assert_null(m);
-	assert_int_equal(rpc_client_call_sync(f->client, HEALTH, VERSION, &request.base, 10000, &m, &e), 0);
+	assert_int_equal(
+		rpc_client_call_sync(f->client, HEALTH, VERSION, &request.base, 10000, &m, &e), 0);
 	assert_string_equal(((Grpc__VersionCheckResponse *)m)->agent_version, "3");
 	protobuf_c_message_free_unpacked(m, NULL);
-	assert_int_equal(rpc_client_call_sync(f->client, HEALTH, VERSION, &request.base, 0, NULL, NULL), 0);
-	assert_int_equal(rpc_client_call_sync(f->client, HEALTH, VERSION, &request.base, 0, &m, &e), -ECONNRESET);
+	assert_int_equal(
+		rpc_client_call_sync(f->client, HEALTH, VERSION, &request.base, 0, NULL, NULL), 0);
+	assert_int_equal(rpc_client_call_sync(f->client, HEALTH, VERSION, &request.base, 0, &m, &e),
+			 -ECONNRESET);
 	assert_string_equal(e.text, "Version: the connection was closed by the other side");
-	assert_int_equal(rpc_client_call_sync(f->client, HEALTH, VERSION, &request.base, 0, &m, NULL), -ECONNRESET);
+	assert_int_equal(
+		rpc_client_call_sync(f->client, HEALTH, VERSION, &request.base, 0, &m, NULL),
+		-ECONNRESET);
 	reap(pid);
 }
 
@@ -467,14 +479,17 @@ static void test_sync_with_loop(void **state)
 	call(f, VERSION, 0); /* 3 */
 	pid = start_answering(f->fd, 3);
 	f->fd = fd_close(f->fd);
-	assert_int_equal(rpc_client_call_sync(f->client, HEALTH, VERSION, &request.base, 10000, &m, NULL), 0);
+	assert_int_equal(
+		rpc_client_call_sync(f->client, HEALTH, VERSION, &request.base, 10000, &m, NULL),
+		0);
 	assert_string_equal(((Grpc__VersionCheckResponse *)m)->agent_version, "5");
 	protobuf_c_message_free_unpacked(m, NULL);
 	assert_int_equal(f->answers, 0);
 	expect(f, 1, 0, "3");
 	reap(pid);
-	assert_int_equal(rpc_client_call_sync(f->client, HEALTH, VERSION, &request.base, 10000, &m, NULL),
-			 -ECONNRESET);
+	assert_int_equal(
+		rpc_client_call_sync(f->client, HEALTH, VERSION, &request.base, 10000, &m, NULL),
+		-ECONNRESET);
 	assert_int_equal(f->answers, 1);
 	expect(f, 2, -ECONNRESET, "Version: the connection was closed by the other side");
 	assert_int_equal(f->closed, 1);
@@ -513,7 +528,8 @@ static void count_answer(void *data, const struct error *e, const ProtobufCMessa
 	struct tally *t = data;
 
 	assert_null(e);
-	assert_int_equal(strlen(((const Grpc__VersionCheckResponse *)resp)->agent_version), t->want);
+	assert_int_equal(strlen(((const Grpc__VersionCheckResponse *)resp)->agent_version),
+			 t->want);
 	t->answers++;
 }
 
@@ -543,11 +559,24 @@ int main(void)
 {
 #define T(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
 	const struct CMUnitTest tests[] = {
-		T(test_golden), T(test_any_order), T(test_errors), T(test_malformed), T(test_oversize),
-		T(test_request_too_long), T(test_full_queue), T(test_timeout), T(test_peer_gone),
-		T(test_call_again_when_broken), T(test_free_with_pending), T(test_free_in_callback),
-		T(test_free_on_close), T(test_bad_descriptor), T(test_sync), T(test_sync_with_loop),
-		T(test_hostile_answer), T(test_bulk),
+		T(test_golden),
+		T(test_any_order),
+		T(test_errors),
+		T(test_malformed),
+		T(test_oversize),
+		T(test_request_too_long),
+		T(test_full_queue),
+		T(test_timeout),
+		T(test_peer_gone),
+		T(test_call_again_when_broken),
+		T(test_free_with_pending),
+		T(test_free_in_callback),
+		T(test_free_on_close),
+		T(test_bad_descriptor),
+		T(test_sync),
+		T(test_sync_with_loop),
+		T(test_hostile_answer),
+		T(test_bulk),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -182,7 +182,8 @@ static void test_pack(void **state)
 	free(d.data);
 }
 
-/* One submessage given a million times, each adding to one list: merging must not take quadratic time. */
+/* One submessage given a million times, each adding to one list: merging must not take quadratic
+ * time. */
 static void test_hostile_merge(void **state)
 {
 	const size_t n = MIB(4);
@@ -192,10 +193,12 @@ static void test_hostile_merge(void **state)
 
 	for (size_t i = 0; i + 4 <= n; i += 4)
 		memcpy(p + i, "\x32\x02\x2a\x00", 4); /* OCI { Mounts { } } */
-	assert_int_equal(rpc_unpack(&grpc__create_container_request__descriptor, p, n, &m, NULL), -E2BIG);
+	assert_int_equal(rpc_unpack(&grpc__create_container_request__descriptor, p, n, &m, NULL),
+			 -E2BIG);
 	assert_true(loop_now_ms() - start < 5000);
 	/* Few of them are just a way to write it. */
-	assert_int_equal(rpc_unpack(&grpc__create_container_request__descriptor, p, 40, &m, NULL), 0);
+	assert_int_equal(rpc_unpack(&grpc__create_container_request__descriptor, p, 40, &m, NULL),
+			 0);
 	assert_int_equal(((Grpc__CreateContainerRequest *)m)->oci->n_mounts, 10);
 	protobuf_c_message_free_unpacked(m, NULL);
 }

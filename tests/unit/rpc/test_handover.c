@@ -16,12 +16,14 @@
 
 static void pair(int fds[2])
 {
-	assert_int_equal(socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC | SOCK_NONBLOCK, 0, fds), 0);
+	assert_int_equal(socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC | SOCK_NONBLOCK, 0, fds),
+			 0);
 }
 
 static void test_attach(void **state)
 {
-	struct handover_msg m = { .type = HANDOVER_ATTACH, .pid = 42, .id = "ctr", .exec_id = "" }, got;
+	struct handover_msg m = { .type = HANDOVER_ATTACH, .pid = 42, .id = "ctr", .exec_id = "" },
+			    got;
 	int s[2], p[2], fds[3];
 	size_t nfds = ARRAY_SIZE(fds);
 
@@ -46,7 +48,9 @@ static void test_attach(void **state)
 
 static void test_streams(void **state)
 {
-	struct handover_msg m = { .type = HANDOVER_STREAMS, .value = HANDOVER_STDIN | HANDOVER_STDERR }, got;
+	struct handover_msg m = { .type = HANDOVER_STREAMS,
+				  .value = HANDOVER_STDIN | HANDOVER_STDERR },
+			    got;
 	int s[2], fds[3] = { 0, 1, 2 };
 	size_t nfds = ARRAY_SIZE(fds);
 
@@ -62,7 +66,8 @@ static void test_streams(void **state)
 	fd_close(s[1]);
 }
 
-/* Messages that handover_send refuses, and that handover_recv must refuse when sent all the same. */
+/* Messages that handover_send refuses, and that handover_recv must refuse when sent all the
+ * same. */
 static void test_bad_messages(void **state)
 {
 	static const struct {
@@ -98,7 +103,8 @@ static void test_bad_messages(void **state)
 		size_t n = ARRAY_SIZE(in);
 
 		assert_int_equal(handover_send(s[0], &bad[i].m, fds, bad[i].nfds), -EINVAL);
-		assert_int_equal(fd_send(s[0], &bad[i].m, sizeof(bad[i].m), fds, bad[i].nfds), sizeof(bad[i].m));
+		assert_int_equal(fd_send(s[0], &bad[i].m, sizeof(bad[i].m), fds, bad[i].nfds),
+				 sizeof(bad[i].m));
 		assert_int_equal(handover_recv(s[1], &got, in, &n), -EPROTO);
 		assert_int_equal(n, 0);
 		assert_int_equal(got.type, 77);
@@ -164,8 +170,9 @@ static void test_text_and_limits(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_attach), cmocka_unit_test(test_streams), cmocka_unit_test(test_bad_messages),
-		cmocka_unit_test(test_bad_sizes), cmocka_unit_test(test_text_and_limits),
+		cmocka_unit_test(test_attach),		cmocka_unit_test(test_streams),
+		cmocka_unit_test(test_bad_messages),	cmocka_unit_test(test_bad_sizes),
+		cmocka_unit_test(test_text_and_limits),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* A device is played by hand: it listens on the unix socket, reads CONNECT and answers as the test wants. */
+/* A device is played by hand: it listens on the unix socket, reads CONNECT and answers as the test
+ * wants. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -268,15 +269,23 @@ static void test_blocking(void **state)
 	assert_int_equal(waitpid(pid, &status, 0), pid);
 	assert_int_equal(status, 0);
 	assert_int_equal(hvsock_connect("/no/such/vsock", 9, 30, NULL, &e), -ENOENT);
-	assert_string_equal(e.text, "vsock port 9 of /no/such/vsock: No such file or directory for 30 ms");
+	assert_string_equal(e.text,
+			    "vsock port 9 of /no/such/vsock: No such file or directory for 30 ms");
 }
 
 int main(void)
 {
 #define T(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
 	const struct CMUnitTest tests[] = {
-		T(test_dial), T(test_answer_in_pieces), T(test_retries_refusals), T(test_waits_for_the_socket),
-		T(test_gives_up), T(test_gives_up_refused), T(test_bad_answers), T(test_given_up), T(test_blocking),
+		T(test_dial),
+		T(test_answer_in_pieces),
+		T(test_retries_refusals),
+		T(test_waits_for_the_socket),
+		T(test_gives_up),
+		T(test_gives_up_refused),
+		T(test_bad_answers),
+		T(test_given_up),
+		T(test_blocking),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

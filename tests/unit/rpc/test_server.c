@@ -64,14 +64,16 @@ static void version(struct rpc_call *call, const ProtobufCMessage *req, void *da
 
 static void connect_task(struct rpc_call *call, const ProtobufCMessage *req, void *data)
 {
-	const Containerd__Task__V2__ConnectRequest *in = (const Containerd__Task__V2__ConnectRequest *)req;
+	const Containerd__Task__V2__ConnectRequest *in =
+		(const Containerd__Task__V2__ConnectRequest *)req;
 	Containerd__Task__V2__ConnectResponse r = CONTAINERD__TASK__V2__CONNECT_RESPONSE__INIT;
 	struct fixture *f = data;
 
 	assert_string_equal(in->id, "abc");
 	assert_string_equal(rpc_call_method(call), "Connect");
 	assert_null(rpc_call_metadata(call, "other"));
-	snprintf(f->namespace, sizeof(f->namespace), "%s", rpc_call_metadata(call, "Containerd-Namespace-TTRPC"));
+	snprintf(f->namespace, sizeof(f->namespace), "%s",
+		 rpc_call_metadata(call, "Containerd-Namespace-TTRPC"));
 	r.shim_pid = 100;
 	r.task_pid = 101;
 	rpc_call_reply(call, &r.base);
@@ -149,10 +151,11 @@ static void test_golden(void **state)
 {
 	struct fixture *f = *state;
 
-	peer_write_hex(f->loop, f->fd,
-		       "000000560000000101000a17636f6e7461696e6572642e7461736b2e76322e5461736b1207436f6e6e656374"
-		       "1a050a036162632080e497d0122a250a1a636f6e7461696e6572642d6e616d6573706163652d747472706312"
-		       "0764656661756c74");
+	peer_write_hex(
+		f->loop, f->fd,
+		"000000560000000101000a17636f6e7461696e6572642e7461736b2e76322e5461736b1207436f6e6e656374"
+		"1a050a036162632080e497d0122a250a1a636f6e7461696e6572642d6e616d6573706163652d747472706312"
+		"0764656661756c74");
 	peer_expect_hex(f->loop, f->fd, "00000006000000010200120408641065");
 	assert_string_equal(f->namespace, "default");
 	peer_request(f->loop, f->fd, 3, "containerd.task.v2.Task", "Kill", NULL, 0);
@@ -164,7 +167,8 @@ static void test_golden(void **state)
 static void test_byte_by_byte(void **state)
 {
 	struct fixture *f = *state;
-	static const uint8_t frame[] = "\0\0\0\x16\0\0\0\x01\x01\0\x0a\x0bgrpc.Health\x12\x07Version";
+	static const uint8_t frame[] =
+		"\0\0\0\x16\0\0\0\x01\x01\0\x0a\x0bgrpc.Health\x12\x07Version";
 
 	for (size_t i = 0; i < sizeof(frame) - 1; i++) {
 		assert_int_equal(f->handled, 0);
@@ -201,9 +205,11 @@ static void test_stream_ids(void **state)
 	peer_request(f->loop, f->fd, 7, HEALTH, "Version", NULL, 0);
 	peer_expect_status(f->loop, f->fd, 7, 0, "");
 	peer_request(f->loop, f->fd, 7, HEALTH, "Version", NULL, 0);
-	peer_expect_status(f->loop, f->fd, 7, RPC_INVALID_ARGUMENT, "StreamID cannot be re-used and must increment");
+	peer_expect_status(f->loop, f->fd, 7, RPC_INVALID_ARGUMENT,
+			   "StreamID cannot be re-used and must increment");
 	peer_request(f->loop, f->fd, 5, HEALTH, "Version", NULL, 0);
-	peer_expect_status(f->loop, f->fd, 5, RPC_INVALID_ARGUMENT, "StreamID cannot be re-used and must increment");
+	peer_expect_status(f->loop, f->fd, 5, RPC_INVALID_ARGUMENT,
+			   "StreamID cannot be re-used and must increment");
 	peer_request(f->loop, f->fd, UINT32_MAX, HEALTH, "Version", NULL, 0);
 	peer_expect_status(f->loop, f->fd, UINT32_MAX, 0, "");
 	assert_int_equal(f->handled, 2);
@@ -214,13 +220,17 @@ static void test_other_frames(void **state)
 	struct fixture *f = *state;
 	static const char request[] = "\x0a\x0bgrpc.Health\x12\x07Version";
 
-	peer_frame(f->loop, f->fd, 1, TTRPC_TYPE_REQUEST, TTRPC_FLAG_REMOTE_OPEN, request, sizeof(request) - 1);
-	peer_expect_status(f->loop, f->fd, 1, RPC_UNIMPLEMENTED, "streaming calls are not served here");
-	peer_frame(f->loop, f->fd, 1, TTRPC_TYPE_DATA, TTRPC_FLAG_REMOTE_CLOSED | TTRPC_FLAG_NO_DATA, "", 0);
+	peer_frame(f->loop, f->fd, 1, TTRPC_TYPE_REQUEST, TTRPC_FLAG_REMOTE_OPEN, request,
+		   sizeof(request) - 1);
+	peer_expect_status(f->loop, f->fd, 1, RPC_UNIMPLEMENTED,
+			   "streaming calls are not served here");
+	peer_frame(f->loop, f->fd, 1, TTRPC_TYPE_DATA,
+		   TTRPC_FLAG_REMOTE_CLOSED | TTRPC_FLAG_NO_DATA, "", 0);
 	peer_expect_status(f->loop, f->fd, 1, RPC_INVALID_ARGUMENT, "StreamID is no longer active");
 	peer_frame(f->loop, f->fd, 3, TTRPC_TYPE_RESPONSE, 0, "abc", 3);
 	peer_frame(f->loop, f->fd, 3, 200, 0xff, "abc", 3);
-	peer_frame(f->loop, f->fd, 3, TTRPC_TYPE_REQUEST, TTRPC_FLAG_REMOTE_CLOSED, request, sizeof(request) - 1);
+	peer_frame(f->loop, f->fd, 3, TTRPC_TYPE_REQUEST, TTRPC_FLAG_REMOTE_CLOSED, request,
+		   sizeof(request) - 1);
 	peer_expect_status(f->loop, f->fd, 3, 0, "");
 }
 
@@ -230,7 +240,8 @@ static void test_malformed(void **state)
 	static const char bad_payload[] = "\x0a\x0bgrpc.Health\x12\x07Version\x1a\x02\x0a\x05";
 
 	peer_frame(f->loop, f->fd, 1, TTRPC_TYPE_REQUEST, 0, "\x0a\xff", 2);
-	peer_expect_status(f->loop, f->fd, 1, RPC_INVALID_ARGUMENT, "unmarshal request error: not a ttrpc.Request");
+	peer_expect_status(f->loop, f->fd, 1, RPC_INVALID_ARGUMENT,
+			   "unmarshal request error: not a ttrpc.Request");
 	peer_frame(f->loop, f->fd, 3, TTRPC_TYPE_REQUEST, 0, bad_payload, sizeof(bad_payload) - 1);
 	peer_expect_status(f->loop, f->fd, 3, RPC_INTERNAL, "Version: the request is malformed");
 	assert_int_equal(f->handled, 0);
@@ -276,7 +287,8 @@ static void test_largest(void **state)
 	/* The message fits, the frame around it does not. */
 	f->answer_size = LIMIT_TTRPC_MESSAGE - 5;
 	peer_request(f->loop, f->fd, 5, HEALTH, "Version", NULL, 0);
-	peer_expect_status(f->loop, f->fd, 5, RPC_RESOURCE_EXHAUSTED, "the answer is longer than a message may be");
+	peer_expect_status(f->loop, f->fd, 5, RPC_RESOURCE_EXHAUSTED,
+			   "the answer is longer than a message may be");
 }
 
 static void test_many_waits(void **state)
@@ -302,7 +314,8 @@ static void test_too_many_calls(void **state)
 	for (unsigned i = 0; i < LIMIT_TTRPC_CALLS; i++, id += 2)
 		peer_request(f->loop, f->fd, id, HEALTH, "Check", NULL, 0);
 	peer_request(f->loop, f->fd, id, HEALTH, "Version", NULL, 0);
-	peer_expect_status(f->loop, f->fd, id, RPC_RESOURCE_EXHAUSTED, "more than 4096 requests in flight");
+	peer_expect_status(f->loop, f->fd, id, RPC_RESOURCE_EXHAUSTED,
+			   "more than 4096 requests in flight");
 	rpc_call_reply_empty(f->waiting[--f->nwaiting]);
 	peer_expect_status(f->loop, f->fd, id - 2, 0, "");
 	peer_request(f->loop, f->fd, id + 2, HEALTH, "Version", NULL, 0);
@@ -321,7 +334,8 @@ static void test_too_much_held(void **state)
 	req.service = text;
 	for (; id / 2 + 1 < LIMIT_TTRPC_HELD / LIMIT_TTRPC_MESSAGE; id += 2)
 		peer_request(f->loop, f->fd, id, HEALTH, "Check", &req.base, 0);
-	/* What the allocator needs for each counts, too: one less than the sizes alone would allow. */
+	/* What the allocator needs for each counts, too: one less than the sizes alone would
+	 * allow. */
 	peer_request(f->loop, f->fd, id, HEALTH, "Check", &req.base, 0);
 	peer_expect_status(f->loop, f->fd, id, RPC_RESOURCE_EXHAUSTED,
 			   "Check: the requests in flight take too much memory");
@@ -341,9 +355,11 @@ static void test_deadline(void **state)
 	peer_settle(f->loop);
 	assert_int_equal(f->nwaiting, 3);
 	rpc_call_on_cancel(f->waiting[2], on_cancel, f);
-	peer_expect_status(f->loop, f->fd, 5, RPC_DEADLINE_EXCEEDED, "Check: not done within the time the caller gave");
+	peer_expect_status(f->loop, f->fd, 5, RPC_DEADLINE_EXCEEDED,
+			   "Check: not done within the time the caller gave");
 	assert_int_equal(f->cancelled, 1);
-	peer_expect_status(f->loop, f->fd, 3, RPC_DEADLINE_EXCEEDED, "Check: not done within the time the caller gave");
+	peer_expect_status(f->loop, f->fd, 3, RPC_DEADLINE_EXCEEDED,
+			   "Check: not done within the time the caller gave");
 	answer_all(f); /* two of them into the void */
 	peer_expect_status(f->loop, f->fd, 1, 0, "");
 	peer_request(f->loop, f->fd, 7, HEALTH, "Version", NULL, 0);
@@ -509,7 +525,8 @@ static void test_answer_in_cancel(void **state)
 	assert_int_equal(f->nwaiting, 0);
 }
 
-static int filter(void *data, const char *service, const char *method, const ProtobufCMessage *req, struct error *e)
+static int filter(void *data, const char *service, const char *method, const ProtobufCMessage *req,
+		  struct error *e)
 {
 	assert_string_equal(service, HEALTH);
 	assert_ptr_equal(req->descriptor, &grpc__check_request__descriptor);
@@ -601,7 +618,8 @@ static void test_listen(void **state)
 	socklen_t len;
 	int fds[LIMIT_TTRPC_CLIENTS + 3];
 
-	assert_int_equal(rpc_server_listen(f->server, listen_somewhere(&sa, &len), accept_check, f), 0);
+	assert_int_equal(rpc_server_listen(f->server, listen_somewhere(&sa, &len), accept_check, f),
+			 0);
 	refuse_next = 1;
 	fds[0] = connect_to(f, &sa, len);
 	peer_expect_end(f->loop, fds[0]);
@@ -648,13 +666,31 @@ int main(void)
 {
 #define T(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
 	const struct CMUnitTest tests[] = {
-		T(test_golden), T(test_byte_by_byte), T(test_unknown_names), T(test_stream_ids),
-		T(test_other_frames), T(test_malformed), T(test_oversize), T(test_largest),
-		T(test_many_waits), T(test_too_many_calls), T(test_too_much_held), T(test_deadline),
-		T(test_client_gone), T(test_last_words), T(test_half_closed),
-		T(test_half_closed_then_gone), T(test_back_pressure), T(test_deaf_client_is_cut_off),
-		T(test_free_in_handler), T(test_free_on_idle), T(test_answer_in_cancel), T(test_filter),
-		T(test_hostile_payload), T(test_listen), T(test_accept_without_descriptors),
+		T(test_golden),
+		T(test_byte_by_byte),
+		T(test_unknown_names),
+		T(test_stream_ids),
+		T(test_other_frames),
+		T(test_malformed),
+		T(test_oversize),
+		T(test_largest),
+		T(test_many_waits),
+		T(test_too_many_calls),
+		T(test_too_much_held),
+		T(test_deadline),
+		T(test_client_gone),
+		T(test_last_words),
+		T(test_half_closed),
+		T(test_half_closed_then_gone),
+		T(test_back_pressure),
+		T(test_deaf_client_is_cut_off),
+		T(test_free_in_handler),
+		T(test_free_on_idle),
+		T(test_answer_in_cancel),
+		T(test_filter),
+		T(test_hostile_payload),
+		T(test_listen),
+		T(test_accept_without_descriptors),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

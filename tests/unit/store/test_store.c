@@ -62,19 +62,29 @@ static void test_container(void **state)
 {
 	struct fixture *f = *state;
 	const struct store_container c = {
-		.id = S("web+1"), .bundle = S("/b \"x\""), .sandbox = S("pod"), .socket = S("unix:///s"),
-		.created = S("2024-01-02T03:04:05.000000006Z"), .owner = S("1000"), .rootfs = S("/b/rootfs"),
-		.pid = 4711, .pid_start = UINT64_MAX, .annotations = S("{\"a\": [1, {\"b\": null}]}"), .terminal = true,
+		.id = S("web+1"),
+		.bundle = S("/b \"x\""),
+		.sandbox = S("pod"),
+		.socket = S("unix:///s"),
+		.created = S("2024-01-02T03:04:05.000000006Z"),
+		.owner = S("1000"),
+		.rootfs = S("/b/rootfs"),
+		.pid = 4711,
+		.pid_start = UINT64_MAX,
+		.annotations = S("{\"a\": [1, {\"b\": null}]}"),
+		.terminal = true,
 	};
 	autodone(store_container) got = { 0 };
 	struct stat st;
 
 	assert_int_equal(store_container_save(f->dir, &c, NULL), 0);
-	expect_file(f, "{\n\t\"version\": 1,\n\t\"id\": \"web+1\",\n\t\"bundle\": \"/b \\\"x\\\"\",\n\t\"sandbox\": \"pod\","
-		       "\n\t\"socket\": \"unix:///s\",\n\t\"created\": \"2024-01-02T03:04:05.000000006Z\","
-		       "\n\t\"owner\": \"1000\",\n\t\"rootfs\": \"/b/rootfs\",\n\t\"pid\": 4711,"
-		       "\n\t\"pidStartTime\": 18446744073709551615,\n\t\"annotations\": {\n\t\t\"a\": [\n\t\t\t1,"
-		       "\n\t\t\t{\n\t\t\t\t\"b\": null\n\t\t\t}\n\t\t]\n\t},\n\t\"terminal\": true\n}\n");
+	expect_file(
+		f,
+		"{\n\t\"version\": 1,\n\t\"id\": \"web+1\",\n\t\"bundle\": \"/b \\\"x\\\"\",\n\t\"sandbox\": \"pod\","
+		"\n\t\"socket\": \"unix:///s\",\n\t\"created\": \"2024-01-02T03:04:05.000000006Z\","
+		"\n\t\"owner\": \"1000\",\n\t\"rootfs\": \"/b/rootfs\",\n\t\"pid\": 4711,"
+		"\n\t\"pidStartTime\": 18446744073709551615,\n\t\"annotations\": {\n\t\t\"a\": [\n\t\t\t1,"
+		"\n\t\t\t{\n\t\t\t\t\"b\": null\n\t\t\t}\n\t\t]\n\t},\n\t\"terminal\": true\n}\n");
 	assert_int_equal(fstatat(f->dir, "state.json", &st, 0), 0);
 	assert_int_equal(st.st_mode & 07777, 0600);
 	assert_int_equal(store_container_load(f->dir, &got, NULL), 0);
@@ -114,11 +124,17 @@ static void test_sandbox(void **state)
 {
 	struct fixture *f = *state;
 	struct store_process processes[] = {
-		{ .name = S("qemu"), .pid = 10, .start_time = 100 }, { .name = S("shim"), .pid = INT32_MAX, .start_time = 1 },
+		{ .name = S("qemu"), .pid = 10, .start_time = 100 },
+		{ .name = S("shim"), .pid = INT32_MAX, .start_time = 1 },
 	};
 	struct store_sandbox s = {
-		.id = S("pod"), .ns = S("k8s.io"), .bundle = S("/b"), .config_path = S("/etc/c.toml"), .engine = S("qemu"),
-		.processes = processes, .nprocesses = 2,
+		.id = S("pod"),
+		.ns = S("k8s.io"),
+		.bundle = S("/b"),
+		.config_path = S("/etc/c.toml"),
+		.engine = S("qemu"),
+		.processes = processes,
+		.nprocesses = 2,
 	};
 	autodone(store_sandbox) got = { 0 };
 
@@ -171,8 +187,10 @@ static void test_bad_containers(void **state)
 		{ "{\"version\":1,\"id\":5}", "id: must be a string, not a number" },
 		{ "{\"version\":1,\"id\":\"../x\"}", "id: invalid id \"../x\"" },
 		{ "{\"version\":1,\"id\":\"a\"}", "bundle: is missing" },
-		{ "{\"version\":1,\"id\":\"a\",\"bundle\":\"b\"}", "bundle: must be an absolute path, not \"b\"" },
-		{ "{\"version\":1,\"id\":\"a\",\"bundle\":\"/b\"}", "sandbox: id must not be empty" },
+		{ "{\"version\":1,\"id\":\"a\",\"bundle\":\"b\"}",
+		  "bundle: must be an absolute path, not \"b\"" },
+		{ "{\"version\":1,\"id\":\"a\",\"bundle\":\"/b\"}",
+		  "sandbox: id must not be empty" },
 #define GOOD "{\"version\":1,\"id\":\"a\",\"bundle\":\"/b\",\"sandbox\":\"s\","
 		{ GOOD "\"pid\":-1}", "pid: must be a process id, not -1" },
 		{ GOOD "\"pid\":1}", "pid: must be a process id, not 1" },
@@ -210,16 +228,21 @@ static void test_bad_sandboxes(void **state)
 		{ "\"cgroups\":[\"/\"]", "cgroups: \"/\" is no path of a cgroup" },
 		{ "\"cgroups\":[\"/sys\"]", "cgroups: \"/sys\" is no path of a cgroup" },
 		{ "\"cgroups\":[\"sys/a/b\"]", "cgroups: \"sys/a/b\" is no path of a cgroup" },
-		{ "\"cgroups\":[\"/sys/a/../../b\"]", "cgroups: \"/sys/a/../../b\" is no path of a cgroup" },
+		{ "\"cgroups\":[\"/sys/a/../../b\"]",
+		  "cgroups: \"/sys/a/../../b\" is no path of a cgroup" },
 		{ "\"containers\":[\"a\",\"b/c\"]", "containers: invalid id \"b/c\"" },
 		{ "\"containers\":\"a\"", "containers: must be an array, not a string" },
 		{ "\"processes\":{}", "processes: must be an array, not an object" },
 		{ "\"processes\":[5]", "processes: must be an object, not a number" },
 		{ "\"processes\":[{}]", "processes: name: must have 1 to 64 characters" },
-		{ "\"processes\":[{\"name\":\"a\"}]", "processes: pid: must be a process id, not 0" },
-		{ "\"processes\":[{\"name\":\"a\",\"pid\":-1}]", "processes: pid: must be a process id, not -1" },
-		{ "\"processes\":[{\"name\":\"a\",\"pid\":9}]", "processes: startTime: is missing" },
-		{ "\"processes\":[{\"name\":\"a\",\"pid\":9,\"startTime\":1},{\"name\":7}]", "processes: name: must be a string" },
+		{ "\"processes\":[{\"name\":\"a\"}]",
+		  "processes: pid: must be a process id, not 0" },
+		{ "\"processes\":[{\"name\":\"a\",\"pid\":-1}]",
+		  "processes: pid: must be a process id, not -1" },
+		{ "\"processes\":[{\"name\":\"a\",\"pid\":9}]",
+		  "processes: startTime: is missing" },
+		{ "\"processes\":[{\"name\":\"a\",\"pid\":9,\"startTime\":1},{\"name\":7}]",
+		  "processes: name: must be a string" },
 	};
 	struct fixture *f = *state;
 
@@ -240,7 +263,8 @@ static void test_unknown_and_null(void **state)
 	struct fixture *f = *state;
 	autodone(store_sandbox) s = { 0 };
 
-	put(f, "{\"version\":1,\"id\":\"a\",\"future\":{\"x\":[]},\"engine\":null,\"processes\":[],\"cgroups\":null}");
+	put(f,
+	    "{\"version\":1,\"id\":\"a\",\"future\":{\"x\":[]},\"engine\":null,\"processes\":[],\"cgroups\":null}");
 	assert_int_equal(store_sandbox_load(f->dir, &s, NULL), 0);
 	assert_null(s.engine);
 	assert_int_equal(s.nprocesses, 0);
@@ -253,7 +277,8 @@ static void test_refuses_to_save(void **state)
 		struct store_container c;
 		const char *why;
 	} bad[] = {
-		{ { .bundle = S("/b"), .sandbox = S("s") }, "write state.json: id: id must not be empty" },
+		{ { .bundle = S("/b"), .sandbox = S("s") },
+		  "write state.json: id: id must not be empty" },
 		{ { .id = S("a"), .bundle = S("b"), .sandbox = S("s") },
 		  "write state.json: bundle: must be an absolute path, not \"b\"" },
 		{ { .id = S("a"), .bundle = S("/b"), .sandbox = S("s"), .pid = -1 },
@@ -286,8 +311,9 @@ int main(void)
 {
 #define T(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
 	const struct CMUnitTest tests[] = {
-		T(test_container), T(test_container_minimal), T(test_sandbox), T(test_absent), T(test_bad_containers),
-		T(test_bad_sandboxes), T(test_unknown_and_null), T(test_refuses_to_save), T(test_no_directory),
+		T(test_container),	  T(test_container_minimal), T(test_sandbox),
+		T(test_absent),		  T(test_bad_containers),    T(test_bad_sandboxes),
+		T(test_unknown_and_null), T(test_refuses_to_save),   T(test_no_directory),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
