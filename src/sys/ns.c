@@ -25,7 +25,7 @@
 
 static const struct {
 	const char *name; /* in the runtime spec */
-	const char *file; /* in /proc/PID/ns */
+	const char *file; /* in /proc/PID/ns; time: what the next exec enters */
 	int flag;
 } namespaces[NS_COUNT] = {
 	[NS_USER] = { "user", "user", CLONE_NEWUSER },
@@ -34,7 +34,7 @@ static const struct {
 	[NS_NET] = { "network", "net", CLONE_NEWNET },
 	[NS_PID] = { "pid", "pid", CLONE_NEWPID },
 	[NS_CGROUP] = { "cgroup", "cgroup", CLONE_NEWCGROUP },
-	[NS_TIME] = { "time", "time", CLONE_NEWTIME },
+	[NS_TIME] = { "time", "time_for_children", CLONE_NEWTIME },
 	[NS_MOUNT] = { "mount", "mnt", CLONE_NEWNS },
 };
 

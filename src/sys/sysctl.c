@@ -6,30 +6,10 @@
 #include "base/fd.h"
 #include "base/path.h"
 #include "base/str.h"
-#include "sys/ns.h"
 
 #include <errno.h>
 #include <fcntl.h>
 #include <unistd.h>
-
-/* proc(5), namespaces(7). A name that ends in '/' stands for all below it. */
-static const struct {
-	const char *name;
-	enum ns_type ns;
-} namespaced[] = {
-	{ "kernel/msgmax", NS_IPC },
-	{ "kernel/msgmnb", NS_IPC },
-	{ "kernel/msgmni", NS_IPC },
-	{ "kernel/sem", NS_IPC },
-	{ "kernel/shmall", NS_IPC },
-	{ "kernel/shmmax", NS_IPC },
-	{ "kernel/shmmni", NS_IPC },
-	{ "kernel/shm_rmid_forced", NS_IPC },
-	{ "fs/mqueue/", NS_IPC },
-	{ "net/", NS_NET },
-	{ "kernel/domainname", NS_UTS },
-	{ "user/", NS_USER },
-};
 
 /* sysctl(8): a dot inside a name is written as a slash when dots separate, and the other way round. */
 static char *to_path(const char *name)
@@ -42,19 +22,6 @@ static char *to_path(const char *name)
 	for (char *p = path; *p; p++)
 		*p = *p == '.' ? '/' : *p == '/' ? '.' : *p;
 	return path;
-}
-
-int sysctl_namespace(const char *name)
-{
-	autofree char *path = to_path(name);
-
-	for (size_t i = 0; i < ARRAY_SIZE(namespaced); i++) {
-		const char *rest = str_skip_prefix(path, namespaced[i].name);
-
-		if (rest && (!*rest || str_ends_with(namespaced[i].name, "/")))
-			return (int)namespaced[i].ns;
-	}
-	return -EINVAL;
 }
 
 int sysctl_set(int procfd, const char *name, const char *value, struct error *e)

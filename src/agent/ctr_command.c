@@ -1,0 +1,147 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * ctr_command - environment, finding the program, executing it.
+ *
+ * The messages are those of runc (Go's os/exec) to the letter: podman and docker look for them to tell "not found" (127)
+ * from "cannot be executed" (126).
+ */
+#include "agent/ctr_setup.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <linux/close_range.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+static const char *strerror_go(int err, char *tmp, size_t n)
+{
+	const char *s = strerrordesc_np(err);
+
+	if (!s)
+		return "unknown error";
+	/* Go writes them in small letters. */
+	for (size_t i = 0; i < n; i++) {
+		tmp[i] = s[i];
+		if (!s[i])
+			break;
+	}
+	tmp[n - 1] = '\0';
+	if (tmp[0] >= 'A' && tmp[0] <= 'Z' && tmp[1] >= 'a' && tmp[1] <= 'z')
+		tmp[0] = (char)(tmp[0] - 'A' + 'a');
+	return tmp;
+}
+
+static const char *env_get(const struct strv *env, const char *name)
+{
+	const char *found = NULL;
+	size_t n = strlen(name);
+
+	for (size_t i = 0; i < env->n; i++) {
+		if (strncmp(env->v[i], name, n) == 0 && env->v[i][n] == '=')
+			found = env->v[i] + n + 1;
+	}
+	return found;
+}
+
+int ctr_command_env(struct ctr_setup *s, struct error *e)
+{
+	const Grpc__Process *p = s->process;
+	autofree char *home = NULL;
+
+	for (size_t i = 0; i < p->n_env; i++) {
+		if (!strchr(p->env[i], '=') || p->env[i][0] == '=')
+			return error_plain(e, EINVAL, "invalid environment variable \"%.64s\"", p->env[i]);
+		strv_add(&s->env, p->env[i]);
+	}
+	if (!str_empty(env_get(&s->env, "HOME")))
+		return 0;
+	home = user_home(s->root, s->user.uid);
+	/* An empty HOME that stands before would win. */
+	for (size_t i = 0; i < s->env.n; i++) {
+		if (str_eq(s->env.v[i], "HOME=")) {
+			free(s->env.v[i]);
+			s->env.v[i] = xasprintf("HOME=%s", home ? home : "/");
+			return 0;
+		}
+	}
+	strv_addf(&s->env, "HOME=%s", home ? home : "/");
+	return 0;
+}
+
+/* 0 if the caller may execute it. */
+static int executable(const char *path)
+{
+	struct stat st;
+
+	if (stat(path, &st) < 0)
+		return -errno;
+	if (S_ISDIR(st.st_mode))
+		return -EISDIR;
+	/* Root may do everything that faccessat knows of, but needs one x bit. */
+	if (faccessat(AT_FDCWD, path, X_OK, AT_EACCESS) < 0 || !(st.st_mode & 0111))
+		return -EACCES;
+	return 0;
+}
+
+static int look_up_path(const char *name, struct error *e)
+{
+	struct stat st;
+	char tmp[64];
+	int r = executable(name);
+
+	if (r == 0)
+		return 0;
+	if (stat(name, &st) < 0)
+		return error_plain(e, errno, "exec: \"%s\": stat %s: %s", name, name,
+				   strerror_go(errno, tmp, sizeof(tmp)));
+	return error_plain(e, r, "exec: \"%s\": %s", name, strerror_go(-r, tmp, sizeof(tmp)));
+}
+
+int ctr_command_look_up(const char *name, const char *path, char **ret, struct error *e)
+{
+	autodone(strv) dirs = STRV_INIT;
+
+	if (strchr(name, '/')) {
+		int r = look_up_path(name, e);
+
+		if (r == 0)
+			*ret = xstrdup(name);
+		return r;
+	}
+	strv_split(&dirs, path ? path : "", ":");
+	for (size_t i = 0; i < dirs.n; i++) {
+		autofree char *full = xasprintf("%s/%s", dirs.v[i], name);
+
+		if (executable(full) < 0)
+			continue;
+		*ret = take_ptr(full);
+		return 0;
+	}
+	return error_plain(e, ENOENT, "exec: \"%s\": executable file not found in $PATH", name);
+}
+
+int ctr_command_find(struct ctr_setup *s, struct error *e)
+{
+	char *command = NULL;
+	int r = ctr_command_look_up(s->process->args[0], env_get(&s->env, "PATH"), &command, e);
+
+	s->command = command;
+	return r;
+}
+
+int ctr_command_exec(struct ctr_setup *s, struct error *e)
+{
+	size_t n = s->process->n_args;
+	char **argv = xnew_array(char *, n + 1);
+	char *none[] = { NULL };
+	char tmp[64];
+	int err;
+
+	memcpy(argv, s->process->args, n * sizeof(*argv));
+	if (close_range(3, ~0U, CLOSE_RANGE_CLOEXEC) < 0)
+		return error_set(e, errno, "close_range");
+	execve(s->command, argv, s->env.v ? s->env.v : none);
+	err = errno;
+	free(argv);
+	return error_plain(e, err, "exec %s: %s", s->command, strerror_go(err, tmp, sizeof(tmp)));
+}
