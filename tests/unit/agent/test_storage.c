@@ -1,0 +1,218 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Storages: what is refused, what is mounted, who lets go last. Mounting needs root and happens in a mount namespace of the test's own. */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+/* cmocka.h needs the above */
+#include <cmocka.h>
+
+#include "agent/storage.h"
+
+#include "agent.pb-c.h"
+#include "base/limits.h"
+#include "base/log.h"
+#include "base/path.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <linux/magic.h>
+#include <sched.h>
+#include <stdio.h>
+#include <sys/mount.h>
+#include <sys/stat.h>
+#include <sys/vfs.h>
+#include <unistd.h>
+
+struct fixture {
+	struct storages s;
+	struct strv refs;
+	char dir[64];
+	char path[128];
+	Grpc__Storage st;
+	Grpc__Storage *list[1];
+	struct error e;
+};
+
+static bool can_mount;
+
+static int setup(void **state)
+{
+	struct fixture *f = xnew(struct fixture);
+
+	snprintf(f->dir, sizeof(f->dir), "/tmp/test-storage-XXXXXX");
+	if (!mkdtemp(f->dir))
+		return -1;
+	storages_init(&f->s, f->dir);
+	grpc__storage__init(&f->st);
+	f->st.driver = (char *)"local";
+	snprintf(f->path, sizeof(f->path), "%s/a/b", f->dir);
+	f->st.mount_point = f->path;
+	f->list[0] = &f->st;
+	*state = f;
+	return 0;
+}
+
+static int teardown(void **state)
+{
+	struct fixture *f = *state;
+
+	storages_done(&f->s);
+	strv_done(&f->refs);
+	path_remove_tree_at(AT_FDCWD, f->dir);
+	free(f);
+	return 0;
+}
+
+static int add(struct fixture *f)
+{
+	return storages_add(&f->s, f->list, 1, &f->refs, &f->e);
+}
+
+static bool is_tmpfs(const char *path)
+{
+	struct statfs fs;
+
+	return statfs(path, &fs) == 0 && fs.f_type == TMPFS_MAGIC;
+}
+
+static void refuse(struct fixture *f, int err, const char *words)
+{
+	assert_int_equal(add(f), -err);
+	if (!strstr(f->e.text, words))
+		fail_msg("\"%s\" does not say \"%s\"", f->e.text, words);
+	assert_int_equal(f->s.n, 0);
+	assert_int_equal(f->refs.n, 0);
+}
+
+static void test_mount_points_stay_inside(void **state)
+{
+	struct fixture *f = *state;
+	static const char *const bad[] = { "", "/", "/etc", "%s", "%s/", "%sx/a", "%s/../etc", "%s/a/..", "%s/a/../../b", "a" };
+
+	for (size_t i = 0; i < ARRAY_SIZE(bad); i++) {
+		const char *rest = str_skip_prefix(bad[i], "%s");
+
+		snprintf(f->path, sizeof(f->path), "%s%s", rest ? f->dir : "", rest ? rest : bad[i]);
+		refuse(f, EINVAL, "is not below");
+	}
+}
+
+static void test_unsupported_is_named(void **state)
+{
+	struct fixture *f = *state;
+	char *option[] = { (char *)"encryption_key=ephemeral" };
+	Grpc__FSGroup group = GRPC__FSGROUP__INIT;
+
+	f->st.driver = (char *)"scsi";
+	refuse(f, EOPNOTSUPP, "storage driver \"scsi\"");
+	f->st.driver = (char *)"local";
+	f->st.driver_options = option;
+	f->st.n_driver_options = 1;
+	refuse(f, EOPNOTSUPP, "encryption_key");
+	f->st.n_driver_options = 0;
+	f->st.fs_group = &group;
+	refuse(f, EOPNOTSUPP, "group");
+	f->st.fs_group = NULL;
+	f->st.driver = (char *)"ephemeral";
+	f->st.fstype = (char *)"hugetlbfs";
+	refuse(f, EOPNOTSUPP, "hugetlbfs");
+	f->st.driver = (char *)"virtio-fs";
+	refuse(f, EINVAL, "tag");
+}
+
+static void test_options_are_bounded(void **state)
+{
+	struct fixture *f = *state;
+	autofree char *big = xcalloc(1, LIMIT_AGENT_STORAGE_OPTIONS + 1);
+	char *options[] = { big };
+
+	memset(big, 'x', LIMIT_AGENT_STORAGE_OPTIONS);
+	f->st.options = options;
+	f->st.n_options = 1;
+	refuse(f, E2BIG, "options");
+	assert_int_equal(storages_add(&f->s, f->list, LIMIT_AGENT_STORAGES + 1, &f->refs, &f->e), -ENOBUFS);
+}
+
+static void test_local_has_its_mode(void **state)
+{
+	struct fixture *f = *state;
+	char *options[] = { (char *)"mode=1770" };
+	struct stat st;
+
+	f->st.options = options;
+	f->st.n_options = 1;
+	assert_int_equal(add(f), 0);
+	assert_int_equal(stat(f->path, &st), 0);
+	assert_int_equal(st.st_mode & 07777, 01770);
+	storages_release(&f->s, &f->refs);
+	assert_int_equal(stat(f->path, &st), -1);
+	options[0] = (char *)"mode=9";
+	refuse(f, EINVAL, "mode=9");
+}
+
+static void test_the_last_one_lets_go(void **state)
+{
+	struct fixture *f = *state;
+	struct strv other = STRV_INIT;
+
+	if (!can_mount)
+		skip();
+	f->st.driver = (char *)"ephemeral";
+	assert_int_equal(add(f), 0);
+	strcat(f->path, "//"); /* another way to write the same */
+	assert_int_equal(storages_add(&f->s, f->list, 1, &other, &f->e), 0);
+	assert_int_equal(f->s.n, 1);
+	assert_true(is_tmpfs(f->path));
+	storages_release(&f->s, &f->refs);
+	assert_true(is_tmpfs(f->path));
+	storages_release(&f->s, &other);
+	assert_int_equal(access(f->path, F_OK), -1);
+	assert_int_equal(f->s.n, 0);
+}
+
+static void test_shared_stays(void **state)
+{
+	struct fixture *f = *state;
+
+	f->st.shared = true;
+	assert_int_equal(add(f), 0);
+	storages_release(&f->s, &f->refs);
+	assert_int_equal(access(f->path, F_OK), 0);
+	assert_int_equal(f->s.n, 1);
+}
+
+static void test_mount_failure_has_the_cause(void **state)
+{
+	struct fixture *f = *state;
+	char *options[] = { (char *)"nonsense=1" };
+
+	if (!can_mount)
+		skip();
+	f->st.driver = (char *)"ephemeral";
+	f->st.options = options;
+	f->st.n_options = 1;
+	assert_true(add(f) < 0);
+	assert_non_null(strstr(f->e.text, f->path));
+	assert_int_equal(f->s.n, 0);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+#define T(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
+		T(test_mount_points_stay_inside),
+		T(test_unsupported_is_named),
+		T(test_options_are_bounded),
+		T(test_local_has_its_mode),
+		T(test_the_last_one_lets_go),
+		T(test_shared_stays),
+		T(test_mount_failure_has_the_cause),
+	};
+
+	log_set_fd(-1);
+	can_mount = unshare(CLONE_NEWNS) == 0 && mount(NULL, "/", NULL, MS_REC | MS_PRIVATE, NULL) == 0;
+	if (!can_mount)
+		fprintf(stderr, "test_storage: not root: the tests that mount are SKIPPED\n");
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
