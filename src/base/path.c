@@ -166,6 +166,27 @@ char *path_absolute(const char *path)
 	return xasprintf("%s/%s", str_eq(cwd, "/") ? "" : cwd, path);
 }
 
+char *path_own_program(const char *name, const char *build_dir, const char *install_dir)
+{
+	char self[PATH_MAX];
+	ssize_t n = readlink("/proc/self/exe", self, sizeof(self) - 1);
+	int dir;
+
+	if (n <= 0)
+		return xasprintf("%s/%s", install_dir, name);
+	self[n] = '\0';
+	dir = (int)(path_base(self) - self);
+	for (int build = 0; build < 2; build++) {
+		char *path = build ? xasprintf("%.*s../%s/%s", dir, self, build_dir, name)
+				   : xasprintf("%.*s%s", dir, self, name);
+
+		if (access(path, X_OK) == 0)
+			return path;
+		free(path);
+	}
+	return xasprintf("%s/%s", install_dir, name);
+}
+
 int id_check(const char *id, const char *what, struct error *e)
 {
 	static const char alphabet[] =

@@ -29,6 +29,12 @@ const char *path_base(const char *path);
 char *path_absolute(const char *path);
 
 /*
+ * Another program of this project: beside the running one, in "../<build_dir>" of a build tree,
+ * else where it is installed. Owned; the last is returned whether it exists or not.
+ */
+char *path_own_program(const char *name, const char *build_dir, const char *install_dir);
+
+/*
  * A container, sandbox or exec identifier: 1..LIMIT_ID_MAX characters of [A-Za-z0-9_+.-] (runc's
  * alphabet), not "." or
  * "..". Sets a one-line reason.

@@ -9,32 +9,12 @@
 
 #include <errno.h>
 #include <fcntl.h>
-#include <limits.h>
 #include <poll.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
 #define SHIM_NAME "containerd-shim-caisson-v2"
 #define SHIM_START_MS 10000
-
-/* Beside this program, in the build tree, or where it was installed. Owned. */
-static char *shim_program(void)
-{
-	static const char *const beside[] = { "", "../shim/" };
-	char self[PATH_MAX];
-	ssize_t n = readlink("/proc/self/exe", self, sizeof(self) - 1);
-
-	self[MAX(n, (ssize_t)0)] = '\0';
-	for (size_t i = 0; n > 0 && i < ARRAY_SIZE(beside); i++) {
-		char *path = xasprintf("%.*s%s%s", (int)(path_base(self) - self), self, beside[i],
-				       SHIM_NAME);
-
-		if (access(path, X_OK) == 0)
-			return path;
-		free(path);
-	}
-	return xasprintf("%s/%s", CAISSON_BINDIR, SHIM_NAME);
-}
 
 /* Runs the shim with one action; its one line on stderr becomes the reason. */
 static int run_shim(const struct strv *argv, struct error *e)
@@ -63,7 +43,7 @@ static int run_shim(const struct strv *argv, struct error *e)
 
 static void shim_arguments(struct strv *argv, const char *sandbox, const char *bundle)
 {
-	strv_take(argv, shim_program());
+	strv_take(argv, path_own_program(SHIM_NAME, "shim", CAISSON_BINDIR));
 	strv_add(argv, "-namespace");
 	strv_add(argv, CLI_NAMESPACE);
 	strv_add(argv, "-id");

@@ -17,29 +17,10 @@
 
 #include <errno.h>
 #include <fcntl.h>
-#include <limits.h>
 #include <signal.h>
 #include <sys/socket.h>
 #include <sys/wait.h>
 #include <unistd.h>
-
-/* Programs of ours lie beside the running one, else where they were installed. Owned; never NULL.
- */
-static char *own_program(const char *name)
-{
-	char self[PATH_MAX];
-	ssize_t n = readlink("/proc/self/exe", self, sizeof(self) - 1);
-	char *path = NULL;
-
-	if (n > 0) {
-		self[n] = '\0';
-		path = xasprintf("%.*s%s", (int)(path_base(self) - self), self, name);
-		if (access(path, X_OK) == 0)
-			return path;
-		free(path);
-	}
-	return xasprintf("%s/%s", CAISSON_LIBEXECDIR, name);
-}
 
 /* The last line a device process wrote, for the reason of its end. Owned. */
 static char *last_line(const struct sandbox *s, const char *log)
@@ -111,7 +92,7 @@ void daemon_stop(struct daemon *d)
 
 int daemon_start_vsock(struct sandbox *s, struct error *e)
 {
-	autofree char *program = own_program("caisson-devd");
+	autofree char *program = path_own_program("caisson-devd", "devd", CAISSON_LIBEXECDIR);
 	autodone(strv) argv = STRV_INIT;
 	autoclose int listener = unix_listen(s->sock, SOCK_STREAM, 0600);
 	autoclose int theirs = -1;
