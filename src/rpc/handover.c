@@ -81,6 +81,12 @@ int handover_recv(int sock, struct handover_msg *m, int *fds, size_t *nfds)
 	size_t room = *nfds;
 	ssize_t n = fd_recv(sock, &in, sizeof(in.raw), fds, nfds);
 
+	/* The other side closed without reading all of ours. Linux says so once, and before what it
+	 * sent last. */
+	if (n == -ECONNRESET) {
+		*nfds = room;
+		n = fd_recv(sock, &in, sizeof(in.raw), fds, nfds);
+	}
 	if (n < 0)
 		return (int)n;
 	if ((size_t)n == sizeof(in.m) && msg_good(&in.m, MIN(*nfds, room))) {

@@ -265,6 +265,11 @@ void rpc_call_on_cancel(struct rpc_call *call, void (*fn)(void *data), void *dat
 	call->cancel_data = data;
 }
 
+bool rpc_call_gone(const struct rpc_call *call)
+{
+	return !call->client;
+}
+
 const char *rpc_call_method(const struct rpc_call *call)
 {
 	return call->method->name;

@@ -95,6 +95,8 @@ const char *rpc_call_metadata(const struct rpc_call *c, const char *key);
  * be answered (into the void), best at once: until then it takes memory. Handlers that wait for
  * long need this. @fn must not free the server. */
 void rpc_call_on_cancel(struct rpc_call *c, void (*fn)(void *data), void *data);
+/* True when nobody waits for the answer any more (rpc_call_on_cancel comes too late then). */
+bool rpc_call_gone(const struct rpc_call *c);
 const char *rpc_call_method(const struct rpc_call *c);
 
 /* --- client --- */

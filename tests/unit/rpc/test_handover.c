@@ -167,12 +167,31 @@ static void test_text_and_limits(void **state)
 	fd_close(s[0]);
 }
 
+/* The exit status must not be lost because a signal crossed it. */
+static void test_crossing(void **state)
+{
+	struct handover_msg m = { .type = HANDOVER_SIGNAL, .value = 15 }, got;
+	int s[2];
+	size_t n = 0;
+
+	pair(s);
+	assert_int_equal(handover_send(s[1], &m, NULL, 0), 0);
+	m = (struct handover_msg){ .type = HANDOVER_EXIT, .value = 143 };
+	assert_int_equal(handover_send(s[0], &m, NULL, 0), 0);
+	fd_close(s[0]);
+	assert_int_equal(handover_recv(s[1], &got, NULL, &n), 1);
+	assert_int_equal(got.type, HANDOVER_EXIT);
+	assert_int_equal(got.value, 143);
+	assert_int_equal(handover_recv(s[1], &got, NULL, &n), 0);
+	fd_close(s[1]);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_attach),		cmocka_unit_test(test_streams),
-		cmocka_unit_test(test_bad_messages),	cmocka_unit_test(test_bad_sizes),
-		cmocka_unit_test(test_text_and_limits),
+		cmocka_unit_test(test_attach),	  cmocka_unit_test(test_crossing),
+		cmocka_unit_test(test_streams),	  cmocka_unit_test(test_bad_messages),
+		cmocka_unit_test(test_bad_sizes), cmocka_unit_test(test_text_and_limits),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

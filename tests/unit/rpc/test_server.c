@@ -379,6 +379,7 @@ static void test_client_gone(void **state)
 		peer_request(f->loop, f->fd, id, HEALTH, "Check", NULL, 0);
 	peer_settle(f->loop);
 	assert_int_equal(f->nwaiting, 10);
+	assert_false(rpc_call_gone(f->waiting[9]));
 	for (size_t i = 0; i < 4; i++)
 		rpc_call_on_cancel(f->waiting[i], on_cancel, f);
 	f->fd = fd_close(f->fd);
@@ -386,6 +387,7 @@ static void test_client_gone(void **state)
 	assert_int_equal(f->cancelled, 4);
 	assert_int_equal(f->idle, 1);
 	assert_int_equal(rpc_server_clients(f->server), 0);
+	assert_true(rpc_call_gone(f->waiting[9]));
 	answer_all(f);
 }
 
