@@ -1,16 +1,22 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* qmp - see qmp.h. Follows QEMU's docs/interop/qmp-spec. */
+/*
+ * qmp - see qmp.h. The input buffer holds at most one line beyond what was handed out; what has been searched for a line's
+ * end is not searched again.
+ */
 #include "wire/qmp.h"
 
 #include "base/error.h"
 #include "base/limits.h"
 
 #include <errno.h>
+#include <string.h>
 
-#define QMP_READ 4096
+#define READ_SIZE KIB(64)
 
 void qmp_message_done(struct qmp_message *m)
 {
+	if (!m)
+		return;
 	json_free(m->root);
 	*m = (struct qmp_message){ 0 };
 }
@@ -22,96 +28,109 @@ void qmp_reader_init(struct qmp_reader *r)
 
 void qmp_reader_done(struct qmp_reader *r)
 {
-	buf_done(&r->in);
-	r->scanned = 0;
+	if (r)
+		buf_done(&r->in);
 }
 
 ssize_t qmp_reader_fill(struct qmp_reader *r, int fd)
 {
-	ssize_t n = buf_read(&r->in, fd, QMP_READ);
+	ssize_t n = buf_read(&r->in, fd, READ_SIZE);
 
 	return n == -ENOBUFS ? -EMSGSIZE : n;
 }
 
-static int fill_error(struct qmp_message *m, const struct json *error, struct error *e)
+/* The kinds by the member that makes them out. */
+static int classify(struct qmp_message *m)
 {
-	m->kind = QMP_ERROR;
-	m->name = json_to_str(json_get(error, "class"));
-	m->text = json_to_str(json_get(error, "desc"));
-	if (!m->name || !m->text)
-		return error_plain(e, EPROTO, "QMP: an error without class and description");
-	return 0;
-}
+	static const struct {
+		const char *member;
+		enum qmp_kind kind;
+	} kinds[] = {
+		{ "event", QMP_EVENT },
+		{ "return", QMP_RETURN },
+		{ "error", QMP_ERROR },
+		{ "QMP", QMP_GREETING },
+	};
 
-/* Which member is there tells the kinds apart. */
-static int classify(struct qmp_message *m, struct error *e)
-{
-	const struct json *id = json_get(m->root, "id"), *v;
-
-	if (m->root->type != JSON_OBJECT)
-		return error_plain(e, EPROTO, "QMP: %s instead of an object", json_type_name(m->root));
-	m->has_id = id && json_to_u64(id, &m->id) == 0;
-	if ((v = json_get(m->root, "QMP"))) {
-		m->kind = QMP_GREETING;
-		m->data = v;
-	} else if ((v = json_get(m->root, "return"))) {
-		m->kind = QMP_RETURN;
-		m->data = v;
-	} else if ((v = json_get(m->root, "event"))) {
-		m->kind = QMP_EVENT;
-		m->name = json_to_str(v);
-		m->data = json_get(m->root, "data");
-		if (!m->name)
-			return error_plain(e, EPROTO, "QMP: an event without a name");
-	} else if ((v = json_get(m->root, "error"))) {
-		return fill_error(m, v, e);
-	} else {
-		return error_plain(e, EPROTO, "QMP: neither greeting, return, error nor event");
+	for (size_t i = 0; i < ARRAY_SIZE(kinds); i++) {
+		m->data = json_get(m->root, kinds[i].member);
+		m->kind = kinds[i].kind;
+		if (m->data)
+			return 0;
 	}
+	return -EPROTO;
+}
+
+static int interpret(struct qmp_message *m, struct error *e)
+{
+	const struct json *id = json_get(m->root, "id");
+
+	if (classify(m) < 0)
+		return error_plain(e, EPROTO, "neither greeting nor answer nor event");
+	if (id && json_to_u64(id, &m->id) < 0)
+		return error_plain(e, EPROTO, "an id that is not ours");
+	m->has_id = id != NULL;
+	if (m->kind == QMP_EVENT) {
+		m->name = json_to_str(m->data);
+		m->data = json_get(m->root, "data");
+	} else if (m->kind == QMP_ERROR) {
+		m->name = json_to_str(json_get(m->data, "class"));
+		m->text = json_to_str(json_get(m->data, "desc"));
+		if (!m->text)
+			return error_plain(e, EPROTO, "an error without its description");
+	}
+	if ((m->kind == QMP_EVENT || m->kind == QMP_ERROR) && !m->name)
+		return error_plain(e, EPROTO, "%s without its name", m->kind == QMP_EVENT ? "an event" : "an error");
 	return 0;
 }
 
-static int parse_line(const char *line, size_t n, struct qmp_message *ret, struct error *e)
+static int parse_line(const char *line, size_t len, struct qmp_message *ret, struct error *e)
 {
-	struct qmp_message m = { 0 };
-	int r = json_parse(line, n, "QMP", &m.root, e);
+	autodone(qmp_message) m = { 0 };
+	int r = json_parse(line, len, "qmp", &m.root, e);
 
 	if (r < 0) {
 		if (e)
 			e->code = -EPROTO;
 		return -EPROTO;
 	}
-	r = classify(&m, e);
+	r = interpret(&m, e);
 	if (r < 0) {
-		qmp_message_done(&m);
+		error_prefix(e, "qmp");
 		return r;
 	}
 	*ret = m;
+	m.root = NULL; /* the caller's */
 	return 1;
+}
+
+static bool is_blank(const char *line, size_t len)
+{
+	return strspn(line, " \t\r") >= len;
 }
 
 int qmp_reader_next(struct qmp_reader *r, struct qmp_message *ret, struct error *e)
 {
-	while (r->scanned < buf_len(&r->in)) {
-		char *line = buf_ptr(&r->in);
-		char *nl = memchr(line + r->scanned, '\n', buf_len(&r->in) - r->scanned);
-		size_t n = nl ? (size_t)(nl - line) : 0;
-		int got = 0;
+	for (;;) {
+		size_t have = buf_len(&r->in), len;
+		char *line, *end;
+		int result = 0;
 
-		if (!nl) {
-			r->scanned = buf_len(&r->in);
-			break;
+		end = have > r->scanned ? memchr(buf_ptr(&r->in) + r->scanned, '\n', have - r->scanned) : NULL;
+		if (!end) {
+			r->scanned = have;
+			return 0;
 		}
+		line = buf_ptr(&r->in);
+		len = (size_t)(end - line);
+		*end = '\0';
+		if (!is_blank(line, len))
+			result = parse_line(line, len, ret, e);
+		buf_consume(&r->in, len + 1);
 		r->scanned = 0;
-		if (n && line[n - 1] == '\r')
-			n--;
-		if (n)
-			got = parse_line(line, n, ret, e);
-		buf_consume(&r->in, (size_t)(nl - line) + 1);
-		if (got)
-			return got;
+		if (result)
+			return result;
 	}
-	return 0;
 }
 
 struct json_writer *qmp_command_begin(struct qmp_command *c, struct buf *out, const char *name, uint64_t id)
@@ -134,7 +153,7 @@ int qmp_command_end(struct qmp_command *c)
 	json_close(&c->w);
 	r = json_writer_end(&c->w);
 	if (r == 0)
-		r = buf_add(out, "\r\n", 2);
+		r = buf_add(out, "\n", 1);
 	if (r < 0)
 		out->end = out->start + c->start;
 	return r;

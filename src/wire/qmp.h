@@ -43,10 +43,11 @@ struct qmp_reader {
 void qmp_reader_init(struct qmp_reader *r);
 void qmp_reader_done(struct qmp_reader *r);
 
-/* Reads once from @fd. > 0: bytes, 0: end of file, -EAGAIN, -EMSGSIZE (a line too long; the connection is of no more use),
- * -errno. */
+/* Reads once from @fd; call qmp_reader_next until it returns 0 first. > 0: bytes, 0: end of file, -EAGAIN, -EMSGSIZE (a line
+ * too long; the connection is of no more use), -errno. */
 ssize_t qmp_reader_fill(struct qmp_reader *r, int fd);
-/* 1: *ret is the next message (qmp_message_done it); 0: more bytes are needed; -EPROTO and a reason: not QMP. */
+/* 1: *ret is the next message (qmp_message_done it); 0: more bytes are needed; -EPROTO and a reason: the line is not QMP (it is
+ * skipped). */
 int qmp_reader_next(struct qmp_reader *r, struct qmp_message *ret, struct error *e);
 
 /*
