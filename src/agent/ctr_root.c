@@ -386,7 +386,8 @@ static int hide(const struct ctr_setup *s, const char *path, int *tmpfs, struct 
 		return error_set(e, target, "open");
 	if (is_directory(target))
 		return hide_directory(target, tmpfs, e);
-	null = mount_clone(s->null, "", false, e);
+	/* By its name: the descriptor of before belongs to the agent's mount namespace, whose mounts cannot be cloned here. */
+	null = mount_clone(AT_FDCWD, "/dev/null", false, e);
 	return null < 0 ? null : mount_attach(null, target, e);
 }
 
