@@ -11,8 +11,12 @@
 #include "agent.pb-c.h"
 #include "base/fd.h"
 #include "base/limits.h"
+#include "events_forward.pb-c.h"
 #include "health.pb-c.h"
 #include "rpc/conn.h"
+#include "sandbox.pb-c.h"
+#include "task.pb-c.h"
+#include "task_v3.pb-c.h"
 
 #include <errno.h>
 #include <sys/socket.h>
@@ -203,13 +207,47 @@ static void test_hostile_merge(void **state)
 	protobuf_c_message_free_unpacked(m, NULL);
 }
 
+/* Levels of messages in messages; fails where a message can hold itself. */
+static unsigned nesting(const ProtobufCMessageDescriptor *d, unsigned depth)
+{
+	unsigned deepest = 1;
+
+	assert_true(depth < 20);
+	for (unsigned i = 0; i < d->n_fields; i++)
+		if (d->fields[i].type == PROTOBUF_C_TYPE_MESSAGE)
+			deepest = MAX(deepest, 1 + nesting(d->fields[i].descriptor, depth + 1));
+	return deepest;
+}
+
+/* protobuf-c unpacks by recursion without a limit: none of our messages may give a peer a say in
+ * its depth. */
+static void test_no_recursive_messages(void **state)
+{
+	static const ProtobufCServiceDescriptor *const services[] = {
+		&grpc__agent_service__descriptor,
+		&grpc__health__descriptor,
+		&containerd__task__v2__task__descriptor,
+		&containerd__task__v3__task__descriptor,
+		&containerd__runtime__sandbox__v1__sandbox__descriptor,
+		&containerd__services__events__ttrpc__v1__events__descriptor,
+	};
+
+	assert_in_range(nesting(&ttrpc__request__descriptor, 0), 2, 4);
+	assert_in_range(nesting(&ttrpc__response__descriptor, 0), 2, 4);
+	for (size_t i = 0; i < ARRAY_SIZE(services); i++)
+		for (unsigned m = 0; m < services[i]->n_methods; m++) {
+			nesting(services[i]->methods[m].input, 0);
+			nesting(services[i]->methods[m].output, 0);
+		}
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_frames), cmocka_unit_test(test_skips_oversize),
 		cmocka_unit_test(test_memory_follows_bytes), cmocka_unit_test(test_send),
 		cmocka_unit_test(test_half_closed_is_not_gone), cmocka_unit_test(test_pack),
-		cmocka_unit_test(test_hostile_merge),
+		cmocka_unit_test(test_hostile_merge), cmocka_unit_test(test_no_recursive_messages),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
