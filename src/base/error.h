@@ -30,7 +30,8 @@ int error_set(struct error *e, int err, const char *fmt, ...) __attribute__((for
 /* As error_set, but without the meaning of @err behind the text. */
 int error_plain(struct error *e, int err, const char *fmt, ...)
 	__attribute__((format(printf, 3, 4)));
-int error_plainv(struct error *e, int err, const char *fmt, va_list ap);
+int error_plainv(struct error *e, int err, const char *fmt, va_list ap)
+	__attribute__((format(printf, 3, 0)));
 
 /* Puts "<fmt>: " in front of the text. Returns the code that @e holds; -EIO if it holds none. */
 int error_prefix(struct error *e, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
