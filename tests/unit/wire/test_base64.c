@@ -35,7 +35,7 @@ static void test_invalid(void **state)
 {
 	static const char *const cases[] = {
 		"Z", "Zg", "Zg=", "Zg===", "=Zg=", "Z===", "====", "Zg==Zg==", "Zm8=Zm9v", "Zh==", "Zm9=",
-		"Zm-v", "Zm_v", "Zm v", "Zm9v\n", "Zm\xff" "v",
+		"Zm-v", "Zm_v", "Zm v", "Zm9v\n", "Zm\377v",
 	};
 	uint8_t out[16];
 
