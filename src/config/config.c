@@ -8,6 +8,7 @@
 
 #include "base/limits.h"
 #include "wire/toml.h"
+#include "wire/utf8.h"
 
 #include <errno.h>
 #include <stdarg.h>
@@ -28,6 +29,7 @@ void config_warn(struct config *c, const char *fmt, ...)
 	vsnprintf(line, sizeof(line), fmt, ap);
 	va_end(ap);
 	str_make_printable(line);
+	utf8_clean(line);
 	strv_add(&c->warnings, line);
 }
 
@@ -95,11 +97,26 @@ static void settle_cpus(struct config_hypervisor *h)
 		h->default_maxvcpus = host;
 }
 
+/* Where none is set: the first that is installed, else the name of the one to install. */
+static void settle_virtio_fs_daemon(struct config_hypervisor *h)
+{
+	static const char *const usual[] = { "/usr/libexec/virtiofsd", "/usr/lib/qemu/virtiofsd",
+					     "/usr/lib/virtiofsd" };
+	size_t i = 0;
+
+	if (h->virtio_fs_daemon)
+		return;
+	while (i < ARRAY_SIZE(usual) && access(usual[i], X_OK) < 0)
+		i++;
+	h->virtio_fs_daemon = xstrdup(usual[i < ARRAY_SIZE(usual) ? i : 0]);
+}
+
 int config_settle(struct config *c, struct error *e)
 {
 	struct config_hypervisor *h = &c->hypervisor;
 
 	settle_cpus(h);
+	settle_virtio_fs_daemon(h);
 	if (c->agent.reconnect_timeout_ms < c->agent.dial_timeout_ms)
 		return error_plain(e, EINVAL,
 				   "agent.kata.reconnect_timeout_ms (%u) is shorter than "

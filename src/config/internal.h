@@ -27,8 +27,8 @@ void config_warn(struct config *c, const char *fmt, ...) __attribute__((format(p
 
 /* The built-in defaults. */
 int config_new(struct config **ret, struct error *e);
-/* Puts values into their final form (CPUs of the host) and checks what concerns several keys. May
- * be called again. */
+/* Puts values into their final form (CPUs of the host, the daemon that is installed) and checks
+ * what concerns several keys. May be called again. */
 int config_settle(struct config *c, struct error *e);
 
 /* config_load with @env in place of $CAISSON_CONF_FILE and the NULL-terminated @places in place of

@@ -6,6 +6,15 @@
 #include "base/buf.h"
 #include "base/limits.h"
 #include "wire/json.h"
+#include "wire/utf8.h"
+
+/* A file's name may hold anything but is shown on one line of valid text. Owned. */
+static char *printable(char *s)
+{
+	str_make_printable(s);
+	utf8_clean(s);
+	return s;
+}
 
 char *config_origin_text(const struct config *c, const struct config_key *k)
 {
@@ -15,7 +24,7 @@ char *config_origin_text(const struct config *c, const struct config_key *k)
 	case CONFIG_FROM_ANNOTATION:
 		return xstrdup("annotation");
 	case CONFIG_FROM_FILE:
-		return xasprintf("%s:%u", o->file, o->line);
+		return printable(xasprintf("%s:%u", o->file, o->line));
 	case CONFIG_UNSET:
 	case CONFIG_UNSUPPORTED:
 		break;
@@ -47,8 +56,11 @@ void config_print_toml(const struct config *c, FILE *f)
 {
 	if (!c->files.n)
 		fprintf(f, "# no configuration file: built-in defaults\n");
-	for (size_t i = 0; i < c->files.n; i++)
-		fprintf(f, "# file: %s\n", c->files.v[i]);
+	for (size_t i = 0; i < c->files.n; i++) {
+		autofree char *file = printable(xstrdup(c->files.v[i]));
+
+		fprintf(f, "# file: %s\n", file);
+	}
 	for (size_t i = 0; i < c->warnings.n; i++)
 		fprintf(f, "# warning: %s\n", c->warnings.v[i]);
 	for (size_t i = 0; i < ARRAY_SIZE(printed); i++)
