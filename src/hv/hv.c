@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * hv - see hv.h: what all drivers share. A struct hv owns copies of its configuration's strings; events wait as deferred work, so
- * that a handler may free the struct hv that the event is about.
+ * hv - see hv.h: what all drivers share. A struct hv owns copies of its configuration's strings;
+ * events wait as deferred work, so that a handler may free the struct hv that the event is about.
  */
 #include "hv/hv.h"
 
@@ -29,10 +29,10 @@ const struct hv_ops *hv_driver(const char *name)
 
 /* The strings of a configuration. */
 static const size_t config_strings[] = {
-	offsetof(struct hv_config, name),	  offsetof(struct hv_config, dir),
-	offsetof(struct hv_config, path),	  offsetof(struct hv_config, machine),
-	offsetof(struct hv_config, kernel),	  offsetof(struct hv_config, initrd),
-	offsetof(struct hv_config, image),	  offsetof(struct hv_config, cmdline),
+	offsetof(struct hv_config, name),         offsetof(struct hv_config, dir),
+	offsetof(struct hv_config, path),         offsetof(struct hv_config, machine),
+	offsetof(struct hv_config, kernel),       offsetof(struct hv_config, initrd),
+	offsetof(struct hv_config, image),        offsetof(struct hv_config, cmdline),
 	offsetof(struct hv_config, cpu_features), offsetof(struct hv_config, seccomp),
 	offsetof(struct hv_config, entropy),
 };
@@ -62,12 +62,13 @@ static int config_check(const struct hv_config *c, struct error *e)
 	if (str_empty(c->dir) || c->dir[0] != '/')
 		return error_plain(e, EINVAL, "the sandbox's directory is not an absolute path");
 	if (!c->vcpus || c->vcpus > LIMIT_HV_VCPUS)
-		return error_plain(e, EINVAL, "%u vCPUs: 1 to %d are possible", c->vcpus, LIMIT_HV_VCPUS);
+		return error_plain(e, EINVAL, "%u vCPUs: 1 to %d are possible", c->vcpus,
+				   LIMIT_HV_VCPUS);
 	return 0;
 }
 
-struct hv *hv_new(const struct hv_ops *ops, const struct hv_config *cfg, struct loop *l, hv_event_fn *fn, void *data,
-		  struct error *e)
+struct hv *hv_new(const struct hv_ops *ops, const struct hv_config *cfg, struct loop *l,
+		  hv_event_fn *fn, void *data, struct error *e)
 {
 	struct hv *h;
 
@@ -144,7 +145,8 @@ void hv_free(struct hv *h)
 	if (h->pid) {
 		kill(h->pid, SIGKILL);
 		if (proc_wait(h->pid, HV_KILL_WAIT_MS, &h->status) < 0)
-			log_warn("the VMM of sandbox %s (pid %d) could not be waited for", h->cfg.name, (int)h->pid);
+			log_warn("the VMM of sandbox %s (pid %d) could not be waited for",
+				 h->cfg.name, (int)h->pid);
 		h->pid = 0;
 	}
 	h->ops->free(h);

@@ -19,9 +19,11 @@
 #include <sys/sysmacros.h>
 #include <unistd.h>
 
-/* Where programs, libraries and firmware live; links (a merged /usr) stay links. What a host does not have is left out. */
+/* Where programs, libraries and firmware live; links (a merged /usr) stay links. What a host does
+ * not have is left out. */
 static const char *const system_paths[] = {
-	"/usr", "/bin", "/lib", "/lib32", "/lib64", "/opt", "/nix/store", "/gnu/store", "/etc/ld.so.cache",
+	"/usr", "/bin",       "/lib",       "/lib32",           "/lib64",
+	"/opt", "/nix/store", "/gnu/store", "/etc/ld.so.cache",
 };
 
 int jail_init(struct jail *j, const char *root, struct error *e)
@@ -86,7 +88,8 @@ static bool jail_covers(const struct jail *j, const char *path)
 	for (size_t i = 0; i < j->n; i++) {
 		const char *rest = str_skip_prefix(path, j->entries[i].path);
 
-		if (rest && (j->entries[i].kind == JAIL_DIR || j->entries[i].kind == JAIL_LINK) && *rest == '/')
+		if (rest && (j->entries[i].kind == JAIL_DIR || j->entries[i].kind == JAIL_LINK) &&
+		    *rest == '/')
 			return true;
 	}
 	return false;
@@ -144,7 +147,8 @@ static int make_target(const char *path, bool dir)
 
 static int bind_read_only(const struct jail_entry *en, const char *to)
 {
-	struct mount_attr attr = { .attr_set = MOUNT_ATTR_RDONLY | MOUNT_ATTR_NOSUID | MOUNT_ATTR_NODEV };
+	struct mount_attr attr = { .attr_set = MOUNT_ATTR_RDONLY | MOUNT_ATTR_NOSUID |
+					       MOUNT_ATTR_NODEV };
 	unsigned long flags = MS_REMOUNT | MS_BIND | MS_RDONLY | MS_NOSUID | MS_NODEV;
 	bool dir = en->kind == JAIL_DIR;
 	int r = make_target(to, dir);
@@ -153,9 +157,11 @@ static int bind_read_only(const struct jail_entry *en, const char *to)
 		return r;
 	if (mount(en->path, to, NULL, MS_BIND | (dir ? MS_REC : 0), NULL) < 0)
 		return -errno;
-	if (syscall(SYS_mount_setattr, AT_FDCWD, to, dir ? AT_RECURSIVE : 0, &attr, sizeof(attr)) == 0)
+	if (syscall(SYS_mount_setattr, AT_FDCWD, to, dir ? AT_RECURSIVE : 0, &attr, sizeof(attr)) ==
+	    0)
 		return 0;
-	/* Before Linux 5.12 the mounts below keep their flags; the identity of the VMM can write nothing there. */
+	/* Before Linux 5.12 the mounts below keep their flags; the identity of the VMM can write
+	 * nothing there. */
 	return mount(NULL, to, NULL, flags, NULL) < 0 ? -errno : 0;
 }
 
@@ -201,7 +207,8 @@ static int enter_root(const struct jail *j, struct error *e)
 	if (unshare(CLONE_NEWNS | CLONE_NEWNET | CLONE_NEWIPC | CLONE_NEWUTS) < 0)
 		return error_set(e, errno, "make namespaces for the VMM");
 	if (mount(NULL, "/", NULL, MS_REC | MS_PRIVATE, NULL) < 0 ||
-	    mount("caisson", j->root, "tmpfs", MS_NOSUID, "size=64k,mode=0755") < 0 || chdir(j->root) < 0)
+	    mount("caisson", j->root, "tmpfs", MS_NOSUID, "size=64k,mode=0755") < 0 ||
+	    chdir(j->root) < 0)
 		return error_set(e, errno, "make a root for the VMM in %s", j->root);
 	for (size_t i = 0; i < j->n; i++) {
 		int r = entry_make(j, &j->entries[i]);

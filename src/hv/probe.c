@@ -2,9 +2,10 @@
 /*
  * probe - what this host can run, found without hanging.
  *
- * The CPU flags decide first: a /dev/kvm on a CPU without vmx or svm is a software KVM for kernels that were made for it, and an
- * ordinary one hangs there. Then the device is opened and asked; making a VM, which on a broken module may take for ever, is
- * tried by a child that has PROBE_TIMEOUT_MS.
+ * The CPU flags decide first: a /dev/kvm on a CPU without vmx or svm is a software KVM for kernels
+ * that were made for it, and an ordinary one hangs there. Then the device is opened and asked;
+ * making a VM, which on a broken module may take for ever, is tried by a child that has
+ * PROBE_TIMEOUT_MS.
  */
 #include "hv/hv.h"
 
@@ -44,8 +45,10 @@ bool hv_cpuinfo_has_virt(const char *cpuinfo)
 	for (const char *line = cpuinfo; *line;) {
 		size_t n = strcspn(line, "\n");
 
-		/* Only "flags": there is a line of "vmx flags" too, and "bugs" may name anything. */
-		if (strncmp(line, "flags", 5) == 0 && (has_word(line, n, "vmx") || has_word(line, n, "svm")))
+		/* Only "flags": there is a line of "vmx flags" too, and "bugs" may name anything.
+		 */
+		if (strncmp(line, "flags", 5) == 0 &&
+		    (has_word(line, n, "vmx") || has_word(line, n, "svm")))
 			return true;
 		line += n + (line[n] == '\n');
 	}
@@ -73,7 +76,8 @@ static int kvm_create_vm(int kvm)
 	r = proc_wait(pid, PROBE_TIMEOUT_MS, &status);
 	if (r < 0) {
 		kill(pid, SIGKILL);
-		/* A child that hangs inside the kernel does not die either: it is not waited for. */
+		/* A child that hangs inside the kernel does not die either: it is not waited for.
+		 */
 		proc_wait(pid, 100, NULL);
 		return r;
 	}
@@ -101,7 +105,8 @@ static void probe_device(struct hv_probe *p)
 		return no_kvm(p, "open %s: %s", KVM_DEVICE, strerror(errno));
 	r = ioctl(kvm, KVM_GET_API_VERSION, 0UL);
 	if (r != KVM_API_VERSION)
-		return no_kvm(p, "%s has API version %d instead of %d", KVM_DEVICE, r, KVM_API_VERSION);
+		return no_kvm(p, "%s has API version %d instead of %d", KVM_DEVICE, r,
+			      KVM_API_VERSION);
 	r = kvm_create_vm(kvm);
 	if (r == -ETIMEDOUT)
 		return no_kvm(p, "making a VM hangs");
@@ -124,7 +129,8 @@ void hv_probe_host(struct hv_probe *ret)
 		no_kvm(ret, "read /proc/cpuinfo: %s", strerror(-r));
 	else if (!ret->kvm_flags)
 		no_kvm(ret, "the CPU shows neither vmx nor svm%s",
-		       ret->kvm_device ? " (" KVM_DEVICE " is there, but would be a software KVM)" : "");
+		       ret->kvm_device ? " (" KVM_DEVICE " is there, but would be a software KVM)"
+				       : "");
 	else if (!ret->kvm_device)
 		no_kvm(ret, "%s is missing (modprobe kvm-intel or kvm-amd)", KVM_DEVICE);
 	else

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* tsc - see tsc.h. Each mark is the tightest of several (counter, clock, counter) readings, so that a preemption in between does no harm. */
+/* tsc - see tsc.h. Each mark is the tightest of several (counter, clock, counter) readings, so that
+ * a preemption in between does no harm. */
 #include "hv/tsc.h"
 
 #include <time.h>
@@ -44,7 +45,8 @@ uint32_t tsc_khz(const struct tsc_mark *from, const struct tsc_mark *to)
 	uint64_t ns = to->ns - from->ns;
 	double khz;
 
-	if (!from->cycles || to->cycles <= from->cycles || to->ns <= from->ns || ns < TSC_INTERVAL_NS)
+	if (!from->cycles || to->cycles <= from->cycles || to->ns <= from->ns ||
+	    ns < TSC_INTERVAL_NS)
 		return 0;
 	khz = (double)(to->cycles - from->cycles) * 1e6 / (double)ns;
 	return khz < 1e3 || khz > 1e8 ? 0 : (uint32_t)(khz + 0.5);

@@ -19,12 +19,12 @@
 
 struct vmlog {
 	struct loop_source *io, *timer;
-	int fd; /* the stream */
+	int fd;   /* the stream */
 	int file; /* -1: cannot be written */
 	char *path;
-	uint64_t size, max; /* of the file */
-	int64_t window; /* when the current one began, ms */
-	size_t taken; /* in it */
+	uint64_t size, max;           /* of the file */
+	int64_t window;               /* when the current one began, ms */
+	size_t taken;                 /* in it */
 	char line[LIMIT_HV_LOG_LINE]; /* the current one, NUL-terminated */
 	size_t len;
 	char last[LIMIT_HV_LOG_LINE]; /* the last complete one that is not empty */
@@ -34,7 +34,8 @@ struct vmlog {
 
 static int file_open(struct vmlog *v)
 {
-	v->file = open(v->path, O_WRONLY | O_CREAT | O_TRUNC | O_APPEND | O_CLOEXEC | O_NOFOLLOW, 0600);
+	v->file = open(v->path, O_WRONLY | O_CREAT | O_TRUNC | O_APPEND | O_CLOEXEC | O_NOFOLLOW,
+		       0600);
 	v->size = 0;
 	return v->file < 0 ? -errno : 0;
 }
@@ -141,8 +142,8 @@ static void readable(struct loop_source *s, int fd, uint32_t events, void *data)
 	loop_timer_set(v->timer, v->window + LIMIT_HV_LOG_WINDOW_MS - now);
 }
 
-struct vmlog *vmlog_new(struct loop *l, int fd, const char *dir, const char *name, uint64_t max, vmlog_line_fn *fn,
-			void *data, struct error *e)
+struct vmlog *vmlog_new(struct loop *l, int fd, const char *dir, const char *name, uint64_t max,
+			vmlog_line_fn *fn, void *data, struct error *e)
 {
 	struct vmlog *v = xnew(struct vmlog);
 	int r;

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* args - see args.h. Times in the tables were measured with Debian 12's QEMU 7.2 and cloud kernel under TCG. */
+/* args - see args.h. Times in the tables were measured with Debian 12's QEMU 7.2 and cloud kernel
+ * under TCG. */
 #include "hv/qemu/args.h"
 
 #include "base/limits.h"
@@ -8,13 +9,16 @@
 #include <errno.h>
 
 /*
- * microvm is the default: the guest's init is reached in about 0.9 of the time of q35. With acpi=on it has 24 virtio-mmio devices,
- * which kernels without virtio_mmio command-line devices (Debian's) find through ACPI. vhost-user devices need VIRTIO_F_VERSION_1.
- * q35 is left without the controllers that no guest of ours uses: less time to probe, less to attack.
+ * microvm is the default: the guest's init is reached in about 0.9 of the time of q35. With acpi=on
+ * it has 24 virtio-mmio devices, which kernels without virtio_mmio command-line devices (Debian's)
+ * find through ACPI. vhost-user devices need VIRTIO_F_VERSION_1. q35 is left without the
+ * controllers that no guest of ours uses: less time to probe, less to attack.
  */
 static const struct qemu_machine machines[] = {
-	{ "microvm", QEMU_ON_MICROVM, "acpi=on,pcie=off,usb=off", "device", "virtio-mmio.force-legacy=false", 20 },
-	{ "q35", QEMU_ON_Q35, "usb=off,sata=off,smbus=off,vmport=off", "pci", "virtio-pci.disable-legacy=on", 24 },
+	{ "microvm", QEMU_ON_MICROVM, "acpi=on,pcie=off,usb=off", "device",
+	  "virtio-mmio.force-legacy=false", 20 },
+	{ "q35", QEMU_ON_Q35, "usb=off,sata=off,smbus=off,vmport=off", "pci",
+	  "virtio-pci.disable-legacy=on", 24 },
 };
 
 const struct qemu_machine *qemu_machine_find(const char *name, struct error *e)
@@ -24,7 +28,10 @@ const struct qemu_machine *qemu_machine_find(const char *name, struct error *e)
 	for (size_t i = 0; i < ARRAY_SIZE(machines); i++)
 		if (str_eq(machines[i].name, name))
 			return &machines[i];
-	error_plain(e, EINVAL, "machine type \"%.64s\" is not supported: hypervisor.qemu.machine_type is microvm or q35", name);
+	error_plain(e, EINVAL,
+		    "machine type \"%.64s\" is not supported: hypervisor.qemu.machine_type is "
+		    "microvm or q35",
+		    name);
 	return NULL;
 }
 
@@ -38,14 +45,18 @@ struct kernel_param {
 };
 
 static const struct kernel_param kernel_params[] = {
-	{ "console=ttyS0", ALWAYS, "the serial port is the console log: it works from the first line on, and in a panic" },
-	{ "quiet", QEMU_ON_QUIET, "every character on the port is an exit; errors and panics are still shown" },
+	{ "console=ttyS0", ALWAYS,
+	  "the serial port is the console log: it works from the first line on, and in a panic" },
+	{ "quiet", QEMU_ON_QUIET,
+	  "every character on the port is an exit; errors and panics are still shown" },
 	{ "panic=-1", ALWAYS, "reboot at once after a panic, which ends QEMU (-no-reboot)" },
-	{ "noreplace-smp", ALWAYS, "patching lock prefixes out for one CPU takes 100 ms under TCG" },
+	{ "noreplace-smp", ALWAYS,
+	  "patching lock prefixes out for one CPU takes 100 ms under TCG" },
 	{ "tsc=reliable", ALWAYS, "no watchdog against the counter, which is the host's" },
 	{ "no_timer_check", ALWAYS, "the check of the timer interrupt is for broken boards" },
 	{ "cryptomgr.notests", ALWAYS, "self-tests of ciphers: 200 ms under TCG" },
-	{ "nolapic_timer", QEMU_ON_Q35 | QEMU_ON_TCG, "calibrating it takes 140 ms; q35 has HPET and PIT, microvm has neither" },
+	{ "nolapic_timer", QEMU_ON_Q35 | QEMU_ON_TCG,
+	  "calibrating it takes 140 ms; q35 has HPET and PIT, microvm has neither" },
 };
 
 static unsigned vm_on(const struct qemu_vm *vm)
@@ -64,7 +75,8 @@ char *qemu_cmdline(const struct qemu_vm *vm)
 	for (size_t i = 0; i < ARRAY_SIZE(kernel_params); i++)
 		if ((kernel_params[i].on & on) == kernel_params[i].on)
 			strv_add(&words, kernel_params[i].text);
-	/* microvm with ACPI has no PIT, PM timer or HPET to calibrate against: without this it hangs now and then. */
+	/* microvm with ACPI has no PIT, PM timer or HPET to calibrate against: without this it
+	 * hangs now and then. */
 	if (vm->tsc_khz && on & QEMU_ON_TCG)
 		strv_addf(&words, "tsc_early_khz=%u", vm->tsc_khz);
 	if (vm->root)
@@ -75,15 +87,19 @@ char *qemu_cmdline(const struct qemu_vm *vm)
 }
 
 /* Each byte of @s is a letter, a digit or in @more, and there is at least one. */
-static int check_alphabet(const char *what, const char *s, const char *more, size_t max, struct error *e)
+static int check_alphabet(const char *what, const char *s, const char *more, size_t max,
+			  struct error *e)
 {
 	size_t n = strlen(s);
 
 	if (!n || n > max)
-		return error_plain(e, EINVAL, "%s has %zu characters: 1 to %zu are possible", what, n, max);
+		return error_plain(e, EINVAL, "%s has %zu characters: 1 to %zu are possible", what,
+				   n, max);
 	for (size_t i = 0; i < n; i++)
-		if (!isascii((unsigned char)s[i]) || (!isalnum((unsigned char)s[i]) && !strchr(more, s[i])))
-			return error_plain(e, EINVAL, "%s \"%.64s\": character '%c' is not allowed", what, s, s[i]);
+		if (!isascii((unsigned char)s[i]) ||
+		    (!isalnum((unsigned char)s[i]) && !strchr(more, s[i])))
+			return error_plain(e, EINVAL, "%s \"%.64s\": character '%c' is not allowed",
+					   what, s, s[i]);
 	return 0;
 }
 
@@ -91,7 +107,8 @@ static int check_cmdline(const char *s, struct error *e)
 {
 	for (; *s; s++)
 		if ((unsigned char)*s < 0x20 || *s == 0x7f)
-			return error_plain(e, EINVAL, "the kernel parameters hold a control character");
+			return error_plain(e, EINVAL,
+					   "the kernel parameters hold a control character");
 	return 0;
 }
 
@@ -106,7 +123,8 @@ int qemu_check_config(const struct hv_config *c, struct error *e)
 	if (r == 0 && c->cmdline)
 		r = check_cmdline(c->cmdline, e);
 	if (r == 0 && c->mem_mib < 64)
-		r = error_plain(e, EINVAL, "%llu MiB of memory: a guest needs 64 at least", (unsigned long long)c->mem_mib);
+		r = error_plain(e, EINVAL, "%llu MiB of memory: a guest needs 64 at least",
+				(unsigned long long)c->mem_mib);
 	return r;
 }
 
@@ -115,14 +133,17 @@ int qemu_check_dev(const struct hv_dev *d, struct error *e)
 	int r;
 
 	if (!d->id || !isalpha((unsigned char)d->id[0]))
-		return error_plain(e, EINVAL, "device id \"%.64s\" does not begin with a letter", d->id ? d->id : "");
+		return error_plain(e, EINVAL, "device id \"%.64s\" does not begin with a letter",
+				   d->id ? d->id : "");
 	r = check_alphabet("device id", d->id, "-_.", 64, e);
 	if (r == 0 && d->type == HV_DEV_VHOST_USER_FS) /* virtio 1.2, 5.11.4 */
 		r = check_alphabet("tag of the share", d->tag ? d->tag : "", "-_.", 36, e);
 	if (r == 0 && d->mac)
 		r = check_alphabet("MAC address", d->mac, ":", 17, e);
 	if (r == 0 && (d->queue_size & (d->queue_size - 1) || d->queue_size > 1024))
-		r = error_plain(e, EINVAL, "device %s: queue size %u is not a power of two up to 1024", d->id, d->queue_size);
+		r = error_plain(e, EINVAL,
+				"device %s: queue size %u is not a power of two up to 1024", d->id,
+				d->queue_size);
 	return r;
 }
 
@@ -148,8 +169,8 @@ static void fs_args(const struct qemu_vm *vm, const struct hv_dev *d, struct str
 	strv_add(a, "-chardev");
 	strv_addf(a, "socket,id=char-%s,fd=%d", d->id, d->fd);
 	strv_add(a, "-device");
-	strv_addf(a, "vhost-user-fs-%s,id=%s,chardev=char-%s,tag=%s%s%s", vm->machine->bus, d->id, d->id, d->tag, size,
-		  queues);
+	strv_addf(a, "vhost-user-fs-%s,id=%s,chardev=char-%s,tag=%s%s%s", vm->machine->bus, d->id,
+		  d->id, d->tag, size, queues);
 }
 
 static void tap_args(const struct qemu_vm *vm, const struct hv_dev *d, struct strv *a)
@@ -159,10 +180,11 @@ static void tap_args(const struct qemu_vm *vm, const struct hv_dev *d, struct st
 	strv_add(a, "-netdev");
 	strv_addf(a, "tap,id=net-%s,fd=%d,vhost=off", d->id, d->fd);
 	strv_add(a, "-device");
-	strv_addf(a, "virtio-net-%s,id=%s,netdev=net-%s%s%s%s", vm->machine->bus, d->id, d->id, d->mac ? ",mac=" : "",
-		  d->mac ? d->mac : "", size);
+	strv_addf(a, "virtio-net-%s,id=%s,netdev=net-%s%s%s%s", vm->machine->bus, d->id, d->id,
+		  d->mac ? ",mac=" : "", d->mac ? d->mac : "", size);
 }
 
+/* An error of the host's disk is the guest's to handle: QEMU would stop the VM. */
 static void blk_args(const struct qemu_vm *vm, const struct hv_dev *d, struct strv *a)
 {
 	autofree char *size = number_option("queue-size", d->queue_size);
@@ -172,14 +194,18 @@ static void blk_args(const struct qemu_vm *vm, const struct hv_dev *d, struct st
 	strv_add(a, "-add-fd");
 	strv_addf(a, "fd=%d,set=%d", d->fd, d->fd);
 	strv_add(a, "-blockdev");
-	strv_addf(a, "driver=raw,node-name=disk-%s,read-only=%s,file.driver=file,file.filename=/dev/fdset/%d,file.locking=off",
+	strv_addf(a,
+		  "driver=raw,node-name=disk-%s,read-only=%s,file.driver=file,file.filename=/dev/"
+		  "fdset/%d,file.locking=off",
 		  d->id, ro, d->fd);
 	strv_add(a, "-device");
-	strv_addf(a, "virtio-blk-%s,id=%s,drive=disk-%s,serial=%.20s%s%s", vm->machine->bus, d->id, d->id, d->id, size,
-		  queues);
+	strv_addf(a,
+		  "virtio-blk-%s,id=%s,drive=disk-%s,serial=%.20s,werror=report,rerror=report%s%s",
+		  vm->machine->bus, d->id, d->id, d->id, size, queues);
 }
 
-static void (*const dev_args[])(const struct qemu_vm *vm, const struct hv_dev *d, struct strv *a) = {
+static void (*const dev_args[])(const struct qemu_vm *vm, const struct hv_dev *d,
+				struct strv *a) = {
 	[HV_DEV_VHOST_USER_VSOCK] = vsock_args,
 	[HV_DEV_VHOST_USER_FS] = fs_args,
 	[HV_DEV_TAP] = tap_args,
@@ -216,14 +242,16 @@ static void machine_args(const struct qemu_vm *vm, struct strv *a)
 	unsigned long long mem = c->mem_mib;
 
 	strv_add(a, "-machine");
-	strv_addf(a, "%s,%s,memory-backend=mem,mem-merge=off,dump-guest-core=off", vm->machine->name, vm->machine->options);
+	strv_addf(a, "%s,%s,memory-backend=mem,mem-merge=off,dump-guest-core=off",
+		  vm->machine->name, vm->machine->options);
 	if (vm->machine->global) {
 		strv_add(a, "-global");
 		strv_add(a, vm->machine->global);
 	}
 	strv_add(a, "-accel");
-	/* The translation cache: its default of 1 GiB is more than a guest. */
-	strv_add(a, kvm ? "kvm" : "tcg,tb-size=256");
+	/* The translation cache fills up in ordinary use, since address randomisation gives every
+	 * exec new translations: its default of 1 GiB would be more than the guest. */
+	strv_add(a, kvm ? "kvm" : "tcg,tb-size=64");
 	strv_add(a, "-cpu");
 	/* Page tables of five levels make each emulated walk longer. */
 	strv_addf(a, "%s%s%s", kvm ? "host" : "max,la57=off", str_empty(c->cpu_features) ? "" : ",",
@@ -241,8 +269,9 @@ static int kernel_args(const struct qemu_vm *vm, struct strv *a, struct error *e
 	autofree char *cmdline = qemu_cmdline(vm);
 
 	if (strlen(cmdline) >= LIMIT_HV_CMDLINE)
-		return error_plain(e, E2BIG, "the kernel parameters have %zu characters, the kernel takes %d", strlen(cmdline),
-				   LIMIT_HV_CMDLINE - 1);
+		return error_plain(e, E2BIG,
+				   "the kernel parameters have %zu characters, the kernel takes %d",
+				   strlen(cmdline), LIMIT_HV_CMDLINE - 1);
 	strv_add(a, "-kernel");
 	strv_add(a, vm->kernel);
 	if (vm->initrd) {

@@ -1,10 +1,12 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * args - what QEMU is started with: its argument vector and the guest kernel's command line, from tables.
+ * args - what QEMU is started with: its argument vector and the guest kernel's command line, from
+ * tables.
  *
- * Nothing is opened or looked up here: the same struct qemu_vm gives the same arguments. Text that came from outside (ids, tags,
- * CPU features) is checked against the alphabet of its place before it is spliced into an option, so no comma in it can begin
- * another one; files are descriptors, save those that QEMU can only open by name.
+ * Nothing is opened or looked up here: the same struct qemu_vm gives the same arguments. Text that
+ * came from outside (ids, tags, CPU features) is checked against the alphabet of its place before
+ * it is spliced into an option, so no comma in it can begin another one; files are descriptors,
+ * save those that QEMU can only open by name.
  */
 #pragma once
 
@@ -25,12 +27,12 @@ enum {
 };
 
 struct qemu_machine {
-	const char *name; /* of -machine and of the key machine_type */
-	unsigned on; /* QEMU_ON_* of the tables */
+	const char *name;    /* of -machine and of the key machine_type */
+	unsigned on;         /* QEMU_ON_* of the tables */
 	const char *options; /* of -machine */
-	const char *bus; /* what the names of virtio devices end in */
-	const char *global; /* -global, NULL: none */
-	size_t max_devices; /* of hv_dev */
+	const char *bus;     /* what the names of virtio devices end in */
+	const char *global;  /* -global, NULL: none */
+	size_t max_devices;  /* of hv_dev */
 };
 
 /* The machine for this name, the default one for NULL. NULL and the reason. */
@@ -39,12 +41,12 @@ const struct qemu_machine *qemu_machine_find(const char *name, struct error *e);
 struct qemu_vm {
 	const struct hv_config *cfg;
 	const struct qemu_machine *machine;
-	const char *program; /* argv[0] */
+	const char *program;         /* argv[0] */
 	const char *kernel, *initrd; /* absolute; initrd may be NULL */
-	const char *root; /* "root=" for an image; NULL: there is none */
-	uint32_t tsc_khz; /* of the host; 0: unknown */
+	const char *root;            /* "root=" for an image; NULL: there is none */
+	uint32_t tsc_khz;            /* of the host; 0: unknown */
 	int qmp_fd, console_fd;
-	int entropy_fd; /* -1: QEMU's own generator, fed by getrandom(2) */
+	int entropy_fd;            /* -1: QEMU's own generator, fed by getrandom(2) */
 	const struct hv_dev *devs; /* .fd is what QEMU gets; for disks an open image */
 	size_t ndevs;
 };

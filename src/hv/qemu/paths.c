@@ -24,7 +24,9 @@ static const char *const programs[] = {
 static int refuse(const char *what, const char *path, const char *key, int err, struct error *e)
 {
 	if (err == ENOENT || err == ENOTDIR)
-		return error_plain(e, err, "%s %s not found (set hypervisor.qemu.%s in " CONFIG_FILE ")", what, path, key);
+		return error_plain(e, err,
+				   "%s %s not found (set hypervisor.qemu.%s in " CONFIG_FILE ")",
+				   what, path, key);
 	return error_set(e, err, "%s %s (hypervisor.qemu.%s)", what, path, key);
 }
 
@@ -36,7 +38,8 @@ static int resolve(const char *what, const char *path, const char *key, char **r
 	if (!real || stat(real, &st) < 0)
 		return refuse(what, path, key, errno, e);
 	if (!S_ISREG(st.st_mode))
-		return error_plain(e, EINVAL, "%s %s is not a regular file (hypervisor.qemu.%s)", what, path, key);
+		return error_plain(e, EINVAL, "%s %s is not a regular file (hypervisor.qemu.%s)",
+				   what, path, key);
 	*ret = take_ptr(real);
 	return 0;
 }
@@ -49,8 +52,10 @@ int qemu_find_program(const char *path, char **ret, struct error *e)
 		if (access(programs[i], X_OK) == 0)
 			path = programs[i];
 	if (str_empty(path))
-		return error_plain(e, ENOENT, "QEMU not found (install the package qemu-system-x86, or set hypervisor.qemu.path "
-					      "in " CONFIG_FILE ")");
+		return error_plain(e, ENOENT,
+				   "QEMU not found (install the package qemu-system-x86, or set "
+				   "hypervisor.qemu.path "
+				   "in " CONFIG_FILE ")");
 	r = resolve("QEMU", path, "path", ret, e);
 	if (r == 0 && access(*ret, X_OK) < 0) {
 		r = refuse("QEMU", path, "path", errno, e);
@@ -60,7 +65,8 @@ int qemu_find_program(const char *path, char **ret, struct error *e)
 }
 
 /* The VMM opens it itself, under its own identity. */
-static int check_readable(const char *what, const char *path, const struct hv_config *c, struct error *e)
+static int check_readable(const char *what, const char *path, const struct hv_config *c,
+			  struct error *e)
 {
 	struct stat st;
 	mode_t need = S_IROTH;
@@ -75,8 +81,9 @@ static int check_readable(const char *what, const char *path, const struct hv_co
 		need = S_IRGRP;
 	if (st.st_mode & need)
 		return 0;
-	return error_plain(e, EACCES, "%s %s is not readable by the VMM's user (uid %u): chmod a+r it", what, path,
-			   (unsigned)c->uid);
+	return error_plain(e, EACCES,
+			   "%s %s is not readable by the VMM's user (uid %u): chmod a+r it", what,
+			   path, (unsigned)c->uid);
 }
 
 /* ELF, or the boot protocol's "HdrS" (Documentation/x86/boot.rst). */
@@ -91,7 +98,10 @@ static int check_kernel(const char *path, struct error *e)
 		return error_set(e, errno, "read guest kernel %s", path);
 	if (memcmp(head, "\177ELF", 4) == 0 || memcmp(head + 0x202, "HdrS", 4) == 0)
 		return 0;
-	return error_plain(e, ENOEXEC, "guest kernel %s is neither an ELF vmlinux nor a bzImage (hypervisor.qemu.kernel)", path);
+	return error_plain(
+		e, ENOEXEC,
+		"guest kernel %s is neither an ELF vmlinux nor a bzImage (hypervisor.qemu.kernel)",
+		path);
 }
 
 int qemu_find_kernel(const struct hv_config *c, char **ret, struct error *e)
@@ -100,7 +110,10 @@ int qemu_find_kernel(const struct hv_config *c, char **ret, struct error *e)
 	int r;
 
 	if (str_empty(c->kernel))
-		return error_plain(e, ENOENT, "no guest kernel is configured (set hypervisor.qemu.kernel in " CONFIG_FILE ")");
+		return error_plain(
+			e, ENOENT,
+			"no guest kernel is configured (set hypervisor.qemu.kernel in " CONFIG_FILE
+			")");
 	r = resolve("guest kernel", c->kernel, "kernel", &path, e);
 	if (r == 0)
 		r = check_readable("guest kernel", path, c, e);

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * paths - the files QEMU needs by name: found, resolved to absolute names without links, and checked, so that what is missing is
- * said in one line with the key to set, instead of in QEMU's words after the start.
+ * paths - the files QEMU needs by name: found, resolved to absolute names without links, and
+ * checked, so that what is missing is said in one line with the key to set, instead of in QEMU's
+ * words after the start.
  */
 #pragma once
 

@@ -2,12 +2,13 @@
 /*
  * qemu - see qemu.h.
  *
- * States: new (devices are added), prepared (all names are resolved and checked), running, ended. start makes every descriptor and
- * the plan of the jail, forks, and keeps its ends; from then on the console, stderr, the control connection and the child's end
- * arrive from the loop.
+ * States: new (devices are added), prepared (all names are resolved and checked), running, ended.
+ * start makes every descriptor and the plan of the jail, forks, and keeps its ends; from then on
+ * the console, stderr, the control connection and the child's end arrive from the loop.
  *
- * A guest that panics reboots at once (panic=-1), which ends QEMU (-no-reboot): PANICKED then comes just before EXITED, with the line
- * from the console. Where a parameter of the user's keeps the panicked kernel alive, PANICKED comes PANIC_GRACE_MS after the line.
+ * A guest that panics reboots at once (panic=-1), which ends QEMU (-no-reboot): PANICKED then comes
+ * just before EXITED, with the line from the console. Where a parameter of the user's keeps the
+ * panicked kernel alive, PANICKED comes PANIC_GRACE_MS after the line.
  */
 #include "hv/qemu/qemu.h"
 
@@ -39,8 +40,8 @@ struct qemu {
 	struct hv hv;
 	enum qemu_state state;
 	const struct qemu_machine *machine;
-	char *program, *kernel, *initrd; /* resolved */
-	const char *root; /* for the kernel; NULL without an image */
+	char *program, *kernel, *initrd;      /* resolved */
+	const char *root;                     /* for the kernel; NULL without an image */
 	struct hv_dev devs[LIMIT_HV_DEVICES]; /* strings and descriptors owned */
 	size_t ndevs;
 	struct jail jail;
@@ -51,7 +52,7 @@ struct qemu {
 	struct loop_source *child, *panic_timer;
 	char *panic; /* the kernel's line; NULL: did not panic */
 	bool panic_told;
-	bool stopping; /* we killed it */
+	bool stopping;   /* we killed it */
 	const char *end; /* what the guest did, NULL: nothing known */
 };
 
@@ -111,9 +112,12 @@ static int qemu_add(struct hv *h, struct hv_dev *d, struct error *e)
 	if (r < 0)
 		return r;
 	if (q->state != QEMU_NEW)
-		return error_plain(e, EOPNOTSUPP, "device %s: the QEMU driver cannot add devices to a running VM", d->id);
+		return error_plain(e, EOPNOTSUPP,
+				   "device %s: the QEMU driver cannot add devices to a running VM",
+				   d->id);
 	if (q->ndevs >= LIMIT_HV_DEVICES)
-		return error_plain(e, ENOSPC, "device %s: a VM takes %d at most", d->id, LIMIT_HV_DEVICES);
+		return error_plain(e, ENOSPC, "device %s: a VM takes %d at most", d->id,
+				   LIMIT_HV_DEVICES);
 	for (size_t i = 0; i < q->ndevs; i++)
 		if (str_eq(q->devs[i].id, d->id))
 			return error_plain(e, EEXIST, "device %s is there already", d->id);
@@ -134,15 +138,19 @@ static int qemu_add(struct hv *h, struct hv_dev *d, struct error *e)
 static int prepare_image(struct qemu *q, struct error *e)
 {
 	const struct hv_config *c = &q->hv.cfg;
-	struct hv_dev disk = { .type = HV_DEV_BLK, .id = "image", .fd = -1, .path = c->image, .readonly = true };
+	struct hv_dev disk = {
+		.type = HV_DEV_BLK, .id = "image", .fd = -1, .path = c->image, .readonly = true
+	};
 	struct hv_dev image;
 	int r;
 
 	if (str_empty(c->image))
 		return 0;
 	if (q->initrd)
-		return error_plain(e, EINVAL, "both a guest image and an initrd are set: hypervisor.qemu.image and .initrd "
-					      "exclude each other");
+		return error_plain(e, EINVAL,
+				   "both a guest image and an initrd are set: "
+				   "hypervisor.qemu.image and .initrd "
+				   "exclude each other");
 	r = qemu_image_root(c->image, &q->root, e);
 	if (r == 0)
 		r = qemu_add(&q->hv, &disk, e);
@@ -204,8 +212,8 @@ static int qemu_prepare(struct hv *h, struct error *e)
 	if (r == 0)
 		r = prepare_image(q, e);
 	if (r == 0 && q->ndevs > q->machine->max_devices)
-		r = error_plain(e, ENOSPC, "%zu devices: machine %s takes %zu", q->ndevs, q->machine->name,
-				q->machine->max_devices);
+		r = error_plain(e, ENOSPC, "%zu devices: machine %s takes %zu", q->ndevs,
+				q->machine->name, q->machine->max_devices);
 	if (r == 0)
 		r = prepare_entropy(q, e);
 	if (r == 0)
@@ -253,17 +261,14 @@ static void qmp_event(const char *name, const struct json *data, void *arg)
 {
 	struct qemu *q = arg;
 
-	if (str_eq(name, "STOP"))
-		hv_emit(&q->hv, HV_EVENT_PAUSED, "paused");
-	else if (str_eq(name, "RESUME"))
-		hv_emit(&q->hv, HV_EVENT_RESUMED, "running");
-	else if (str_eq(name, "SHUTDOWN"))
+	if (str_eq(name, "SHUTDOWN"))
 		event_shutdown(q, data);
 	else if (str_eq(name, "GUEST_PANICKED") && !q->panic)
 		q->panic = xstrdup("Kernel panic (told by pvpanic, nothing on the console)");
 }
 
-/* "oom_kill N" of the cgroup: memory.events of v2, memory.oom_control of v1. 0 where there is none. */
+/* "oom_kill N" of the cgroup: memory.events of v2, memory.oom_control of v1. 0 where there is none.
+ */
 static uint64_t oom_kills(int cgroup_fd)
 {
 	static const char *const files[] = { "memory.events", "memory.oom_control" };
@@ -299,17 +304,18 @@ static void emit_exited(struct qemu *q)
 	if (q->stopping && WIFSIGNALED(status))
 		hv_emit(&q->hv, HV_EVENT_EXITED, "QEMU was stopped");
 	else if (q->hv.oom_killed)
-		hv_emit(&q->hv, HV_EVENT_EXITED, "QEMU was killed: out of memory (the limit of the sandbox's cgroup)");
+		hv_emit(&q->hv, HV_EVENT_EXITED,
+			"QEMU was killed: out of memory (the limit of the sandbox's cgroup)");
 	else if (WIFSIGNALED(status))
-		hv_emit(&q->hv, HV_EVENT_EXITED, "QEMU was killed by %s%s%s", signal_name(WTERMSIG(status), tmp),
-			*words ? ": " : "", words);
+		hv_emit(&q->hv, HV_EVENT_EXITED, "QEMU was killed by %s%s%s",
+			signal_name(WTERMSIG(status), tmp), *words ? ": " : "", words);
 	else if (q->panic)
 		hv_emit(&q->hv, HV_EVENT_EXITED, "the guest panicked: %s", q->panic);
 	else if (WEXITSTATUS(status) == 0 && q->end)
 		hv_emit(&q->hv, HV_EVENT_EXITED, "%s", q->end);
 	else
-		hv_emit(&q->hv, HV_EVENT_EXITED, "QEMU ended with status %d%s%s", WEXITSTATUS(status), *words ? ": " : "",
-			words);
+		hv_emit(&q->hv, HV_EVENT_EXITED, "QEMU ended with status %d%s%s",
+			WEXITSTATUS(status), *words ? ": " : "", words);
 }
 
 static void child_ended(struct loop_source *s, pid_t pid, int status, void *data)
@@ -323,7 +329,12 @@ static void child_ended(struct loop_source *s, pid_t pid, int status, void *data
 	vmlog_drain(q->console, LIMIT_HV_LOG);
 	vmlog_drain(q->errors, LIMIT_HV_LOG);
 	qmp_client_drain(q->qmp);
-	q->hv.oom_killed = WIFSIGNALED(status) && WTERMSIG(status) == SIGKILL && oom_kills(q->cgroup_fd) > q->oom_before;
+	q->hv.oom_killed = WIFSIGNALED(status) && WTERMSIG(status) == SIGKILL &&
+			   oom_kills(q->cgroup_fd) > q->oom_before;
+	/* QEMU has no other reason for this status; its word was lost, or came before the greeting.
+	 */
+	if (!q->end && WIFEXITED(status) && WEXITSTATUS(status) == 0)
+		q->end = "the guest powered off or rebooted";
 	if (q->panic)
 		panic_tell(q);
 	else if (q->end)
@@ -349,7 +360,8 @@ DEFINE_AUTODONE(ends, ends_done);
 static int ends_make(struct ends *x, struct error *e)
 {
 	if (socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, x->qmp) < 0 ||
-	    socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, x->console) < 0 || pipe2(x->errors, O_CLOEXEC) < 0)
+	    socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, x->console) < 0 ||
+	    pipe2(x->errors, O_CLOEXEC) < 0)
 		return error_set(e, errno, "make the connections to QEMU");
 	/* Messages that nobody has room for are lost; QEMU does not wait for us. */
 	return fd_set_nonblock(x->errors[1], true);
@@ -432,11 +444,13 @@ static int listen_to(struct qemu *q, struct ends *x, struct error *e)
 	const struct hv_config *c = &q->hv.cfg;
 	uint64_t max = c->debug ? LIMIT_HV_LOG_DEBUG : LIMIT_HV_LOG;
 
-	q->console = vmlog_new(q->hv.loop, x->console[0], c->dir, "console.log", max, console_line, q, e);
+	q->console = vmlog_new(q->hv.loop, x->console[0], c->dir, "console.log", max, console_line,
+			       q, e);
 	x->console[0] = -1;
 	if (!q->console)
 		return e && e->code ? e->code : -EIO;
-	q->errors = vmlog_new(q->hv.loop, x->errors[0], c->dir, "vmm.log", LIMIT_HV_LOG, NULL, NULL, e);
+	q->errors =
+		vmlog_new(q->hv.loop, x->errors[0], c->dir, "vmm.log", LIMIT_HV_LOG, NULL, NULL, e);
 	x->errors[0] = -1;
 	if (!q->errors)
 		return e && e->code ? e->code : -EIO;
@@ -498,15 +512,29 @@ static int qemu_stop(struct hv *h, struct error *e)
 	if (q->state != QEMU_RUNNING)
 		return not_running(e);
 	q->stopping = true;
-	return kill(h->pid, SIGKILL) < 0 ? error_set(e, errno, "kill QEMU (pid %d)", (int)h->pid) : 0;
+	return kill(h->pid, SIGKILL) < 0 ? error_set(e, errno, "kill QEMU (pid %d)", (int)h->pid)
+					 : 0;
 }
 
-static void pause_answered(const struct json *data, const struct error *e, void *arg)
+/* QEMU answers when it is done. */
+static void paused(const struct json *data, const struct error *e, void *arg)
 {
 	struct qemu *q = arg;
 
 	if (e)
-		log_warn("sandbox %s: pause or resume: %s", q->hv.cfg.name, error_text(e));
+		log_warn("sandbox %s is not paused: %s", q->hv.cfg.name, error_text(e));
+	else
+		hv_emit(&q->hv, HV_EVENT_PAUSED, "paused");
+}
+
+static void resumed(const struct json *data, const struct error *e, void *arg)
+{
+	struct qemu *q = arg;
+
+	if (e)
+		log_warn("sandbox %s is not resumed: %s", q->hv.cfg.name, error_text(e));
+	else
+		hv_emit(&q->hv, HV_EVENT_RESUMED, "running");
 }
 
 static int qemu_pause(struct hv *h, bool on, struct error *e)
@@ -516,7 +544,7 @@ static int qemu_pause(struct hv *h, bool on, struct error *e)
 	if (q->state != QEMU_RUNNING)
 		return not_running(e);
 	qmp_client_begin(q->qmp, on ? "stop" : "cont");
-	return qmp_client_send(q->qmp, pause_answered, q, e);
+	return qmp_client_send(q->qmp, on ? paused : resumed, q, e);
 }
 
 static void qemu_free(struct hv *h)

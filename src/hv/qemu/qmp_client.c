@@ -2,8 +2,9 @@
 /*
  * qmp_client - see qmp_client.h.
  *
- * States: waiting for the greeting (commands pile up in @out, behind qmp_capabilities), talking, broken (@why says how; every
- * command is refused). The calls are in the order of their deadlines, since all have the same time.
+ * States: waiting for the greeting (commands pile up in @out, behind qmp_capabilities), talking,
+ * broken (@why says how; every command is refused). The calls are in the order of their deadlines,
+ * since all have the same time.
  */
 #include "hv/qemu/qmp_client.h"
 
@@ -44,7 +45,8 @@ struct qmp_client {
 };
 
 /* Takes the call out and answers it. */
-static void call_finish(struct qmp_client *c, struct call *call, const struct json *data, const struct error *e)
+static void call_finish(struct qmp_client *c, struct call *call, const struct json *data,
+			const struct error *e)
 {
 	list_del(&call->link);
 	c->ncalls--;
@@ -111,7 +113,8 @@ static void flush(struct qmp_client *c)
 
 		if (n == -EAGAIN)
 			break;
-		/* QEMU has gone: its last messages are still to be read, and the end behind them. */
+		/* QEMU has gone: its last messages are still to be read, and the end behind them.
+		 */
 		if (n < 0)
 			buf_clear(&c->out);
 	}
@@ -219,7 +222,8 @@ static void capabilities_done(const struct json *data, const struct error *e, vo
 		log_debug("QMP greeting: %s", error_text(e));
 }
 
-struct qmp_client *qmp_client_new(struct loop *l, int fd, qmp_event_fn *fn, void *arg, struct error *e)
+struct qmp_client *qmp_client_new(struct loop *l, int fd, qmp_event_fn *fn, void *arg,
+				  struct error *e)
 {
 	struct qmp_client *c = xnew(struct qmp_client);
 

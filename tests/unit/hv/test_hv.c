@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* hv: configuration is copied and checked, events come in order and may free what they are about. */
-#include "base/loop.h"
+/* hv: configuration is copied and checked, events come in order and may free what they are about.
+ */
 #include "base/limits.h"
+#include "base/loop.h"
 #include "hv/hv.h"
 
 #include <errno.h>
@@ -26,7 +27,9 @@ static void fake_free(struct hv *h)
 	freed++;
 }
 
-static const struct hv_ops fake = { .name = "fake", .size = sizeof(struct hv), .init = fake_init, .free = fake_free };
+static const struct hv_ops fake = {
+	.name = "fake", .size = sizeof(struct hv), .init = fake_init, .free = fake_free
+};
 
 struct seen {
 	char text[200];
@@ -45,7 +48,9 @@ static void on_event(struct hv *h, enum hv_event ev, const char *text, void *dat
 
 static struct hv_config good(void)
 {
-	return (struct hv_config){ .name = "s1", .dir = "/run/x", .vcpus = 1, .mem_mib = 128, .cgroup_fd = -1 };
+	return (struct hv_config){
+		.name = "s1", .dir = "/run/x", .vcpus = 1, .mem_mib = 128, .cgroup_fd = -1
+	};
 }
 
 static void test_drivers(void **state)
@@ -151,8 +156,9 @@ static void test_free_kills(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_drivers), cmocka_unit_test(test_copies),	      cmocka_unit_test(test_refused),
-		cmocka_unit_test(test_order),	cmocka_unit_test(test_free_in_event), cmocka_unit_test(test_free_kills),
+		cmocka_unit_test(test_drivers),       cmocka_unit_test(test_copies),
+		cmocka_unit_test(test_refused),       cmocka_unit_test(test_order),
+		cmocka_unit_test(test_free_in_event), cmocka_unit_test(test_free_kills),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

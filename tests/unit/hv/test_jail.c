@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* jail: what a process in it sees, has and cannot do. The inside is a function that runs where the VMM would be executed. */
+/* jail: what a process in it sees, has and cannot do. The inside is a function that runs where the
+ * VMM would be executed. */
 #include "scratch.h"
 
 #include "base/proc.h"
@@ -23,7 +24,8 @@
 
 #define NOBODY 65534
 
-/* Enters the jail in a child and runs @inside under nobody's identity; its result is the exit status. */
+/* Enters the jail in a child and runs @inside under nobody's identity; its result is the exit
+ * status. */
 static int run_inside(const struct jail *j, int (*inside)(void), struct error *e)
 {
 	int status, r, p[2];
@@ -63,15 +65,18 @@ static int looks_right(void)
 	struct rlimit core;
 	struct stat st;
 
-	if (access("/proc/self", F_OK) == 0 || access("/sys/class", F_OK) == 0 || access("/root", F_OK) == 0)
+	if (access("/proc/self", F_OK) == 0 || access("/sys/class", F_OK) == 0 ||
+	    access("/root", F_OK) == 0)
 		return 1;
 	if (access("/etc/passwd", F_OK) == 0 || access("/usr/bin/env", X_OK) < 0)
 		return 2;
 	if (access(data_path, R_OK) < 0)
 		return 3;
-	if (open("/usr/bin/env", O_WRONLY) >= 0 || open(data_path, O_WRONLY) >= 0 || mkdir("/x", 0700) == 0)
+	if (open("/usr/bin/env", O_WRONLY) >= 0 || open(data_path, O_WRONLY) >= 0 ||
+	    mkdir("/x", 0700) == 0)
 		return 4;
-	if (stat("/dev/null", &st) < 0 || !S_ISCHR(st.st_mode) || st.st_uid != NOBODY || open("/dev/null", O_RDWR) < 0)
+	if (stat("/dev/null", &st) < 0 || !S_ISCHR(st.st_mode) || st.st_uid != NOBODY ||
+	    open("/dev/null", O_RDWR) < 0)
 		return 5;
 	if (!ifs || !ifs[0].if_name || strcmp(ifs[0].if_name, "lo") != 0 || ifs[1].if_name)
 		return 6;
@@ -103,9 +108,10 @@ static void test_inside(void **state)
 
 static int root_cannot_write(void)
 {
-	return mkdir("/x", 0700) < 0 && errno == EROFS && open("/usr/new", O_CREAT | O_WRONLY, 0600) < 0 && errno == EROFS ?
-		0 :
-		1;
+	return mkdir("/x", 0700) < 0 && errno == EROFS &&
+			       open("/usr/new", O_CREAT | O_WRONLY, 0600) < 0 && errno == EROFS
+		       ? 0
+		       : 1;
 }
 
 static void test_root_inside_is_read_only(void **state)
@@ -139,7 +145,8 @@ static void test_vanished_file(void **state)
 	assert_int_equal(jail_init(&j, root, &e), 0);
 	jail_add_file(&j, "/nonexistent/kernel");
 	assert_int_equal(run_inside(&j, never, &e), 255);
-	assert_string_equal(e.text, "put /nonexistent/kernel into the VMM's root: No such file or directory");
+	assert_string_equal(
+		e.text, "put /nonexistent/kernel into the VMM's root: No such file or directory");
 }
 
 static void test_cgroup_refuses(void **state)

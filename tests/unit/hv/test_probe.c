@@ -16,7 +16,8 @@ static void test_flags(void **state)
 		const char *text;
 		bool want;
 	} cases[] = {
-		{ "processor\t: 0\nflags\t\t: fpu vme de pse vmx smx est\nbugs\t\t: spectre_v1\n", true },
+		{ "processor\t: 0\nflags\t\t: fpu vme de pse vmx smx est\nbugs\t\t: spectre_v1\n",
+		  true },
 		{ "flags\t\t: fpu vme svm", true },
 		{ "flags\t\t: svm fpu\n", true },
 		{ "flags\t\t: fpu\nflags\t\t: fpu vmx\n", true },

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * qemu: the driver with a real QEMU and guests of a few bytes (tiny_guest.h). Every way a VM can end, pause and resume, a guest that
- * prints for ever, the jail as the running process shows it, and what is said when something is missing.
+ * qemu: the driver with a real QEMU and guests of a few bytes (tiny_guest.h). Every way a VM can
+ * end, pause and resume, a guest that prints for ever, the jail as the running process shows it,
+ * and what is said when something is missing.
  */
 #include "tiny_guest.h"
 
@@ -32,7 +33,7 @@ struct vm {
 	struct hv *hv;
 	struct hv_config cfg;
 	char *kernel;
-	char seen[8]; /* one letter an event */
+	char seen[8];      /* one letter an event */
 	char text[5][256]; /* by event */
 	struct error e;
 };
@@ -210,10 +211,12 @@ static void test_panic(void **state)
 {
 	struct vm v;
 
-	vm_make(&v, "[    1.5] Kernel panic - not syncing: Fatal exception\n[    1.6] Rebooting\n", TINY_RESET);
+	vm_make(&v, "[    1.5] Kernel panic - not syncing: Fatal exception\n[    1.6] Rebooting\n",
+		TINY_RESET);
 	assert_int_equal(vm_start(&v), 0);
 	wait_events(&v, "px");
-	assert_string_equal(v.text[HV_EVENT_PANICKED], "Kernel panic - not syncing: Fatal exception");
+	assert_string_equal(v.text[HV_EVENT_PANICKED],
+			    "Kernel panic - not syncing: Fatal exception");
 	assert_string_equal(v.text[HV_EVENT_EXITED],
 			    "the guest panicked: Kernel panic - not syncing: Fatal exception");
 	vm_done(&v);
@@ -260,7 +263,9 @@ static void test_flood(void **state)
 	struct vm v;
 	char *tail;
 
-	vm_make(&v, "0123456789012345678901234567890123456789012345678901234567890123456789012345678901234567890123456789\n",
+	vm_make(&v,
+		"0123456789012345678901234567890123456789012345678901234567890123456789012345678901"
+		"234567890123456789\n",
 		TINY_AGAIN);
 	assert_int_equal(vm_start(&v), 0);
 	wait_console(&v, "0123456789\n");
@@ -291,7 +296,8 @@ static void test_last_words(void **state)
 	char *kernel;
 
 	vm_make(&v, "", TINY_HALT);
-	kernel = scratch_file(v.dir, "nonote", "\177ELF\2\1\1\0\0\0\0\0\0\0\0\0\2\0\x3e\0\1\0\0\0", 24);
+	kernel = scratch_file(v.dir, "nonote", "\177ELF\2\1\1\0\0\0\0\0\0\0\0\0\2\0\x3e\0\1\0\0\0",
+			      24);
 	v.cfg.kernel = kernel;
 	assert_int_equal(vm_start(&v), 0);
 	wait_events(&v, "x");
@@ -309,8 +315,9 @@ static void test_missing(void **state)
 	vm_make(&v, "", TINY_HALT);
 	v.cfg.kernel = "/x/vmlinux";
 	assert_int_equal(vm_start(&v), -ENOENT);
-	assert_string_equal(v.e.text, "guest kernel /x/vmlinux not found (set hypervisor.qemu.kernel in "
-				      "/etc/caisson/configuration.toml)");
+	assert_string_equal(v.e.text,
+			    "guest kernel /x/vmlinux not found (set hypervisor.qemu.kernel in "
+			    "/etc/caisson/configuration.toml)");
 	vm_done(&v);
 	vm_make(&v, "", TINY_HALT);
 	v.cfg.path = "/x/qemu";
@@ -337,7 +344,10 @@ static void test_start_needs_prepare(void **state)
 
 static void test_no_daemon(void **state)
 {
-	struct hv_dev d = { .type = HV_DEV_VHOST_USER_VSOCK, .id = "vsock", .fd = -1, .socket = "/nonexistent/vsock.sock" };
+	struct hv_dev d = { .type = HV_DEV_VHOST_USER_VSOCK,
+			    .id = "vsock",
+			    .fd = -1,
+			    .socket = "/nonexistent/vsock.sock" };
 	struct vm v;
 
 	vm_make(&v, "", TINY_HALT);
@@ -345,7 +355,9 @@ static void test_no_daemon(void **state)
 	assert_int_equal(v.hv->ops->add(v.hv, &d, &v.e), 0);
 	assert_int_equal(v.hv->ops->add(v.hv, &d, &v.e), -EEXIST);
 	assert_int_equal(vm_start(&v), -ENOENT);
-	assert_string_equal(v.e.text, "connect device vsock to /nonexistent/vsock.sock: No such file or directory");
+	assert_string_equal(
+		v.e.text,
+		"connect device vsock to /nonexistent/vsock.sock: No such file or directory");
 	assert_int_equal(v.hv->pid, 0);
 	vm_done(&v);
 }
@@ -406,7 +418,8 @@ static bool status_has(pid_t pid, const char *line)
 	autofree char *text = NULL;
 
 	snprintf(path, sizeof(path), "/proc/%d/status", (int)pid);
-	return file_read_at(AT_FDCWD, path, LIMIT_PROC_FILE, &text, NULL) == 0 && strstr(text, line);
+	return file_read_at(AT_FDCWD, path, LIMIT_PROC_FILE, &text, NULL) == 0 &&
+	       strstr(text, line);
 }
 
 static bool other_ns(pid_t pid, const char *name)
@@ -467,7 +480,8 @@ static void test_dies_with_owner(void **state)
 	assert_int_equal(fd_read_full(p[0], &qemu, sizeof(qemu)), sizeof(qemu));
 	close(p[0]);
 	assert_int_equal(waitpid(owner, NULL, 0), owner);
-	for (int64_t end = loop_now_ms() + PATIENCE_MS; kill(qemu, 0) == 0 && loop_now_ms() < end;) {
+	for (int64_t end = loop_now_ms() + PATIENCE_MS;
+	     kill(qemu, 0) == 0 && loop_now_ms() < end;) {
 		uint64_t start;
 
 		/* Nobody here may reap it: a zombie is dead enough. */

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* args: the whole argument vectors of a small and a full VM, the kernel's command line, and what is refused. */
+/* args: the whole argument vectors of a small and a full VM, the kernel's command line, and what is
+ * refused. */
 #include "base/limits.h"
 #include "hv/qemu/args.h"
 
@@ -10,7 +11,9 @@
 
 #include <cmocka.h>
 
-static const struct hv_config small = { .name = "pod-1", .dir = "/run/caisson/pod-1", .vcpus = 1, .mem_mib = 256 };
+static const struct hv_config small = {
+	.name = "pod-1", .dir = "/run/caisson/pod-1", .vcpus = 1, .mem_mib = 256
+};
 
 static void check(const struct qemu_vm *vm, const char *const *want, size_t n)
 {
@@ -26,27 +29,74 @@ static void check(const struct qemu_vm *vm, const char *const *want, size_t n)
 
 static void test_microvm_tcg(void **state)
 {
+	/* clang-format off: an option and its value on a line */
 	static const char *const want[] = {
-		"/usr/bin/qemu-system-x86_64", "-name", "pod-1",
-		"-nodefaults", "-no-user-config", "-display", "none", "-vga", "none", "-no-reboot",
-		"-sandbox", "on,obsolete=deny,elevateprivileges=deny,spawn=deny,resourcecontrol=deny",
-		"-machine", "microvm,acpi=on,pcie=off,usb=off,memory-backend=mem,mem-merge=off,dump-guest-core=off",
-		"-global", "virtio-mmio.force-legacy=false",
-		"-accel", "tcg,tb-size=256", "-cpu", "max,la57=off", "-smp", "1", "-m", "256M",
-		"-object", "memory-backend-memfd,id=mem,size=256M,share=on",
-		"-kernel", "/g/vmlinux", "-initrd", "/g/initrd",
-		"-append", "console=ttyS0 quiet panic=-1 noreplace-smp tsc=reliable no_timer_check cryptomgr.notests "
-			   "tsc_early_khz=2300000",
-		"-chardev", "socket,id=qmp,fd=10", "-mon", "chardev=qmp,mode=control",
-		"-chardev", "socket,id=console,fd=11", "-serial", "chardev:console",
-		"-chardev", "socket,id=char-vsock,fd=20", "-device", "vhost-user-vsock-device,id=vsock,chardev=char-vsock",
-		"-chardev", "socket,id=char-share,fd=21",
-		"-device", "vhost-user-fs-device,id=share,chardev=char-share,tag=kataShared,queue-size=1024",
-		"-device", "pvpanic", "-object", "rng-builtin,id=rng", "-device", "virtio-rng-device,rng=rng",
+		"/usr/bin/qemu-system-x86_64",
+		"-name",
+		"pod-1",
+		"-nodefaults",
+		"-no-user-config",
+		"-display",
+		"none",
+		"-vga",
+		"none",
+		"-no-reboot",
+		"-sandbox",
+		"on,obsolete=deny,elevateprivileges=deny,spawn=deny,resourcecontrol=deny",
+		"-machine",
+		"microvm,acpi=on,pcie=off,usb=off,memory-backend=mem,mem-merge=off,dump-guest-core="
+		"off",
+		"-global",
+		"virtio-mmio.force-legacy=false",
+		"-accel",
+		"tcg,tb-size=64",
+		"-cpu",
+		"max,la57=off",
+		"-smp",
+		"1",
+		"-m",
+		"256M",
+		"-object",
+		"memory-backend-memfd,id=mem,size=256M,share=on",
+		"-kernel",
+		"/g/vmlinux",
+		"-initrd",
+		"/g/initrd",
+		"-append",
+		"console=ttyS0 quiet panic=-1 noreplace-smp tsc=reliable no_timer_check "
+		"cryptomgr.notests "
+		"tsc_early_khz=2300000",
+		"-chardev",
+		"socket,id=qmp,fd=10",
+		"-mon",
+		"chardev=qmp,mode=control",
+		"-chardev",
+		"socket,id=console,fd=11",
+		"-serial",
+		"chardev:console",
+		"-chardev",
+		"socket,id=char-vsock,fd=20",
+		"-device",
+		"vhost-user-vsock-device,id=vsock,chardev=char-vsock",
+		"-chardev",
+		"socket,id=char-share,fd=21",
+		"-device",
+		"vhost-user-fs-device,id=share,chardev=char-share,tag=kataShared,queue-size=1024",
+		"-device",
+		"pvpanic",
+		"-object",
+		"rng-builtin,id=rng",
+		"-device",
+		"virtio-rng-device,rng=rng",
 	};
+	/* clang-format on */
 	static const struct hv_dev devs[] = {
 		{ .type = HV_DEV_VHOST_USER_VSOCK, .id = "vsock", .fd = 20 },
-		{ .type = HV_DEV_VHOST_USER_FS, .id = "share", .fd = 21, .tag = "kataShared", .queue_size = 1024 },
+		{ .type = HV_DEV_VHOST_USER_FS,
+		  .id = "share",
+		  .fd = 21,
+		  .tag = "kataShared",
+		  .queue_size = 1024 },
 	};
 	struct qemu_vm vm = {
 		.cfg = &small,
@@ -67,36 +117,85 @@ static void test_microvm_tcg(void **state)
 
 static void test_q35_kvm(void **state)
 {
+	/* clang-format off: an option and its value on a line */
 	static const char *const want[] = {
-		"/q", "-name", "pod-1",
-		"-nodefaults", "-no-user-config", "-display", "none", "-vga", "none", "-no-reboot",
-		"-sandbox", "on",
-		"-machine", "q35,usb=off,sata=off,smbus=off,vmport=off,memory-backend=mem,mem-merge=off,dump-guest-core=off",
-		"-global", "virtio-pci.disable-legacy=on",
-		"-accel", "kvm", "-cpu", "host,pmu=off", "-smp", "4", "-m", "2048M",
-		"-object", "memory-backend-memfd,id=mem,size=2048M,share=on",
-		"-kernel", "/g/a,b=c",
-		"-append", "console=ttyS0 panic=-1 noreplace-smp tsc=reliable no_timer_check cryptomgr.notests "
-			   "root=/dev/vda1 ro agent.log=debug",
-		"-chardev", "socket,id=qmp,fd=10", "-mon", "chardev=qmp,mode=control",
-		"-chardev", "socket,id=console,fd=11", "-serial", "chardev:console",
-		"-add-fd", "fd=22,set=22",
-		"-blockdev", "driver=raw,node-name=disk-image,read-only=on,file.driver=file,"
-			     "file.filename=/dev/fdset/22,file.locking=off",
-		"-device", "virtio-blk-pci,id=image,drive=disk-image,serial=image",
-		"-netdev", "tap,id=net-eth0,fd=23,vhost=off",
-		"-device", "virtio-net-pci,id=eth0,netdev=net-eth0,mac=02:00:00:00:00:01",
-		"-chardev", "socket,id=char-f,fd=24",
-		"-device", "vhost-user-fs-pci,id=f,chardev=char-f,tag=t,queue-size=512,num-request-queues=2",
-		"-device", "pvpanic",
-		"-object", "rng-random,id=rng,filename=/dev/fdset/12", "-add-fd", "fd=12,set=12",
-		"-device", "virtio-rng-pci,rng=rng",
-		"-device", "virtio-balloon-pci,free-page-reporting=on,deflate-on-oom=on",
+		"/q",
+		"-name",
+		"pod-1",
+		"-nodefaults",
+		"-no-user-config",
+		"-display",
+		"none",
+		"-vga",
+		"none",
+		"-no-reboot",
+		"-sandbox",
+		"on",
+		"-machine",
+		"q35,usb=off,sata=off,smbus=off,vmport=off,memory-backend=mem,mem-merge=off,dump-"
+		"guest-core=off",
+		"-global",
+		"virtio-pci.disable-legacy=on",
+		"-accel",
+		"kvm",
+		"-cpu",
+		"host,pmu=off",
+		"-smp",
+		"4",
+		"-m",
+		"2048M",
+		"-object",
+		"memory-backend-memfd,id=mem,size=2048M,share=on",
+		"-kernel",
+		"/g/a,b=c",
+		"-append",
+		"console=ttyS0 panic=-1 noreplace-smp tsc=reliable no_timer_check "
+		"cryptomgr.notests "
+		"root=/dev/vda1 ro agent.log=debug",
+		"-chardev",
+		"socket,id=qmp,fd=10",
+		"-mon",
+		"chardev=qmp,mode=control",
+		"-chardev",
+		"socket,id=console,fd=11",
+		"-serial",
+		"chardev:console",
+		"-add-fd",
+		"fd=22,set=22",
+		"-blockdev",
+		"driver=raw,node-name=disk-image,read-only=on,file.driver=file,"
+		"file.filename=/dev/fdset/22,file.locking=off",
+		"-device",
+		"virtio-blk-pci,id=image,drive=disk-image,serial=image,werror=report,rerror=report",
+		"-netdev",
+		"tap,id=net-eth0,fd=23,vhost=off",
+		"-device",
+		"virtio-net-pci,id=eth0,netdev=net-eth0,mac=02:00:00:00:00:01",
+		"-chardev",
+		"socket,id=char-f,fd=24",
+		"-device",
+		"vhost-user-fs-pci,id=f,chardev=char-f,tag=t,queue-size=512,num-request-queues=2",
+		"-device",
+		"pvpanic",
+		"-object",
+		"rng-random,id=rng,filename=/dev/fdset/12",
+		"-add-fd",
+		"fd=12,set=12",
+		"-device",
+		"virtio-rng-pci,rng=rng",
+		"-device",
+		"virtio-balloon-pci,free-page-reporting=on,deflate-on-oom=on",
 	};
+	/* clang-format on */
 	static const struct hv_dev devs[] = {
 		{ .type = HV_DEV_BLK, .id = "image", .fd = 22, .readonly = true },
 		{ .type = HV_DEV_TAP, .id = "eth0", .fd = 23, .mac = "02:00:00:00:00:01" },
-		{ .type = HV_DEV_VHOST_USER_FS, .id = "f", .fd = 24, .tag = "t", .queue_size = 512, .queues = 2 },
+		{ .type = HV_DEV_VHOST_USER_FS,
+		  .id = "f",
+		  .fd = 24,
+		  .tag = "t",
+		  .queue_size = 512,
+		  .queues = 2 },
 	};
 	struct hv_config c = small;
 	struct qemu_vm vm = {
@@ -132,19 +231,25 @@ static void test_cmdline(void **state)
 		bool debug;
 		uint32_t khz;
 	} cases[] = {
-		{ "microvm", "console=ttyS0 quiet panic=-1 noreplace-smp tsc=reliable no_timer_check cryptomgr.notests",
+		{ "microvm",
+		  "console=ttyS0 quiet panic=-1 noreplace-smp tsc=reliable no_timer_check "
+		  "cryptomgr.notests",
 		  HV_ACCEL_KVM, false, 0 },
-		{ "microvm", "console=ttyS0 quiet panic=-1 noreplace-smp tsc=reliable no_timer_check cryptomgr.notests",
+		{ "microvm",
+		  "console=ttyS0 quiet panic=-1 noreplace-smp tsc=reliable no_timer_check "
+		  "cryptomgr.notests",
 		  HV_ACCEL_TCG, false, 0 },
 		{ "q35",
-		  "console=ttyS0 panic=-1 noreplace-smp tsc=reliable no_timer_check cryptomgr.notests nolapic_timer "
+		  "console=ttyS0 panic=-1 noreplace-smp tsc=reliable no_timer_check "
+		  "cryptomgr.notests nolapic_timer "
 		  "tsc_early_khz=5",
 		  HV_ACCEL_TCG, true, 5 },
 	};
 
 	for (size_t i = 0; i < ARRAY_SIZE(cases); i++) {
 		struct hv_config c = small;
-		struct qemu_vm vm = { .cfg = &c, .machine = qemu_machine_find(cases[i].machine, NULL) };
+		struct qemu_vm vm = { .cfg = &c,
+				      .machine = qemu_machine_find(cases[i].machine, NULL) };
 		autofree char *got = NULL;
 
 		c.accel = cases[i].accel;
@@ -159,7 +264,9 @@ static void test_cmdline_too_long(void **state)
 {
 	char more[LIMIT_HV_CMDLINE];
 	struct hv_config c = small;
-	struct qemu_vm vm = { .cfg = &c, .machine = qemu_machine_find(NULL, NULL), .program = "q", .kernel = "k" };
+	struct qemu_vm vm = {
+		.cfg = &c, .machine = qemu_machine_find(NULL, NULL), .program = "q", .kernel = "k"
+	};
 	autodone(strv) got = STRV_INIT;
 	struct error e = ERROR_INIT;
 
@@ -188,9 +295,12 @@ static void test_config_refused(void **state)
 		const char *features, *seccomp, *cmdline;
 		uint64_t mem;
 	} bad[] = {
-		{ "pmu=off\n", NULL, NULL, 256 },   { "a b", NULL, NULL, 256 },
-		{ NULL, "on -device x", NULL, 256 }, { NULL, NULL, "quiet\ninit=/bad", 256 },
-		{ NULL, NULL, NULL, 63 },	      { "caf\xc3\xa9", NULL, NULL, 256 },
+		{ "pmu=off\n", NULL, NULL, 256 },
+		{ "a b", NULL, NULL, 256 },
+		{ NULL, "on -device x", NULL, 256 },
+		{ NULL, NULL, "quiet\ninit=/bad", 256 },
+		{ NULL, NULL, NULL, 63 },
+		{ "caf\xc3\xa9", NULL, NULL, 256 },
 	};
 	struct hv_config c = small;
 
@@ -220,11 +330,16 @@ static void test_dev_refused(void **state)
 		{ .type = HV_DEV_TAP, .id = "e", .mac = "" },
 		{ .type = HV_DEV_VHOST_USER_FS, .id = "f" },
 		{ .type = HV_DEV_VHOST_USER_FS, .id = "f", .tag = "a,b" },
-		{ .type = HV_DEV_VHOST_USER_FS, .id = "f", .tag = "0123456789012345678901234567890123456" },
+		{ .type = HV_DEV_VHOST_USER_FS,
+		  .id = "f",
+		  .tag = "0123456789012345678901234567890123456" },
 		{ .type = HV_DEV_VHOST_USER_FS, .id = "f", .tag = "t", .queue_size = 100 },
 		{ .type = HV_DEV_VHOST_USER_FS, .id = "f", .tag = "t", .queue_size = 2048 },
 	};
-	struct hv_dev ok = { .type = HV_DEV_VHOST_USER_FS, .id = "f.1-x_", .tag = "kataShared", .queue_size = 1024 };
+	struct hv_dev ok = { .type = HV_DEV_VHOST_USER_FS,
+			     .id = "f.1-x_",
+			     .tag = "kataShared",
+			     .queue_size = 1024 };
 
 	assert_int_equal(qemu_check_dev(&ok, NULL), 0);
 	for (size_t i = 0; i < ARRAY_SIZE(bad); i++)
@@ -234,12 +349,9 @@ static void test_dev_refused(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_microvm_tcg),
-		cmocka_unit_test(test_q35_kvm),
-		cmocka_unit_test(test_cmdline),
-		cmocka_unit_test(test_cmdline_too_long),
-		cmocka_unit_test(test_machines),
-		cmocka_unit_test(test_config_refused),
+		cmocka_unit_test(test_microvm_tcg), cmocka_unit_test(test_q35_kvm),
+		cmocka_unit_test(test_cmdline),     cmocka_unit_test(test_cmdline_too_long),
+		cmocka_unit_test(test_machines),    cmocka_unit_test(test_config_refused),
 		cmocka_unit_test(test_dev_refused),
 	};
 

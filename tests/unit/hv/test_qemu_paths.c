@@ -32,7 +32,9 @@ static void test_program(void **state)
 	assert_int_equal(qemu_find_program(link, &got, &e), 0);
 	assert_string_equal(got, exec);
 	assert_int_equal(qemu_find_program(none, &bad, &e), -ENOENT);
-	assert_true(str_ends_with(e.text, "/none not found (set hypervisor.qemu.path in /etc/caisson/configuration.toml)"));
+	assert_true(str_ends_with(
+		e.text,
+		"/none not found (set hypervisor.qemu.path in /etc/caisson/configuration.toml)"));
 	assert_int_equal(qemu_find_program(plain, &bad, &e), -EACCES);
 	assert_null(bad);
 	assert_int_equal(qemu_find_program(dir, &bad, &e), -EINVAL);
@@ -64,10 +66,13 @@ static void test_kernel(void **state)
 	assert_int_equal(kernel(vmlinux, 0, &e), 0);
 	assert_int_equal(kernel(bzimage, 65534, &e), 0);
 	assert_int_equal(kernel(NULL, 0, &e), -ENOENT);
-	assert_non_null(strstr(e.text, "no guest kernel is configured (set hypervisor.qemu.kernel"));
+	assert_non_null(
+		strstr(e.text, "no guest kernel is configured (set hypervisor.qemu.kernel"));
 	assert_int_equal(kernel(none, 0, &e), -ENOENT);
 	assert_true(strncmp(e.text, "guest kernel /tmp/", 18) == 0);
-	assert_non_null(strstr(e.text, "/none not found (set hypervisor.qemu.kernel in /etc/caisson/configuration.toml)"));
+	assert_non_null(strstr(
+		e.text,
+		"/none not found (set hypervisor.qemu.kernel in /etc/caisson/configuration.toml)"));
 	assert_int_equal(kernel(text, 0, &e), -ENOEXEC);
 	assert_int_equal(kernel(dir, 0, &e), -EINVAL);
 	assert_int_equal(chmod(vmlinux, 0600), 0);
@@ -112,8 +117,9 @@ static void test_image(void **state)
 	assert_int_equal(qemu_image_root(disk, &root, &e), 0);
 	assert_string_equal(root, "/dev/vda1");
 	assert_int_equal(qemu_image_root("/nonexistent", &root, &e), -ENOENT);
-	assert_string_equal(e.text, "guest image /nonexistent not found (set hypervisor.qemu.image in "
-				    "/etc/caisson/configuration.toml)");
+	assert_string_equal(e.text,
+			    "guest image /nonexistent not found (set hypervisor.qemu.image in "
+			    "/etc/caisson/configuration.toml)");
 }
 
 int main(void)

@@ -138,7 +138,8 @@ static void test_answers_and_events(void **state)
 	assert_int_equal(command(&f, "second"), 0);
 	say(&f, "{\"timestamp\": {}, \"event\": \"SHUTDOWN\", \"data\": {\"guest\": true, \"rea");
 	assert_string_equal(f.events, "");
-	say(&f, "son\": \"guest-reset\"}}\r\n{\"error\": {\"class\": \"GenericError\", \"desc\": \"no way\"}, \"id\": 2}\r\n");
+	say(&f, "son\": \"guest-reset\"}}\r\n{\"error\": {\"class\": \"GenericError\", \"desc\": "
+		"\"no way\"}, \"id\": 2}\r\n");
 	assert_string_equal(f.events, "SHUTDOWN(guest-reset);");
 	say(&f, "{\"return\": [], \"id\": 1}\r\n{\"event\": \"STOP\", \"timestamp\": {}}\r\n");
 	assert_string_equal(f.answers, "error -5 no way;an array;");
@@ -173,7 +174,8 @@ static void test_peer_gone(void **state)
 
 static void test_not_qmp(void **state)
 {
-	static const char *const lies[] = { "HTTP/1.1 200 OK\r\n", "[]\r\n", "{\"x\": 1}\r\n", "{\"return\": {}, \"id\": 1\r\n" };
+	static const char *const lies[] = { "HTTP/1.1 200 OK\r\n", "[]\r\n", "{\"x\": 1}\r\n",
+					    "{\"return\": {}, \"id\": 1\r\n" };
 
 	for (size_t i = 0; i < ARRAY_SIZE(lies); i++) {
 		struct fixture f;

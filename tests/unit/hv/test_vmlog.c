@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* vmlog: what a guest prints for ever takes no more than two files, no more than its share of time, and lines stay whole. */
+/* vmlog: what a guest prints for ever takes no more than two files, no more than its share of time,
+ * and lines stay whole. */
 #include "scratch.h"
 
 #include "base/error.h"
@@ -184,7 +185,10 @@ static void test_tail(void **state)
 {
 	autoscratch dir = scratch_new();
 	autofree char *none = hv_console_tail(dir, 5);
-	autofree char *path = scratch_file(dir, "console.log", "a\r\n\x01" "b\n\0c\nd", 10);
+	autofree char *path = scratch_file(dir, "console.log",
+					   "a\r\n\x01"
+					   "b\n\0c\nd",
+					   10);
 	autofree char *two = hv_console_tail(dir, 2);
 	autofree char *all = hv_console_tail(dir, 100);
 
