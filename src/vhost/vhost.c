@@ -9,6 +9,35 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
+#define IDLE_MS 1000
+
+/* ---- memory ---- */
+
+/*
+ * Every page of the guest that was ever written to or read from stays in our page tables, and counts as ours, until it is
+ * taken out of them. Once a second without any work that is done; another access maps it again.
+ */
+static void idle_tick(struct loop_source *s, void *data)
+{
+	struct vhost *v = data;
+
+	v->idle_armed = v->active;
+	v->active = false;
+	if (v->idle_armed)
+		loop_timer_set(s, IDLE_MS);
+	else
+		gmem_trim(&v->mem);
+}
+
+static void note_work(struct vhost *v)
+{
+	v->active = true;
+	if (v->idle_armed)
+		return;
+	v->idle_armed = true;
+	loop_timer_set(v->idle, IDLE_MS);
+}
+
 /* ---- rings ---- */
 
 void vhost_signal(int fd)
@@ -24,6 +53,7 @@ static void ring_interrupt(struct virtio_device *d, unsigned q)
 {
 	struct vhost *v = d->host;
 
+	note_work(v);
 	vhost_signal(v->ring[q].call);
 }
 
@@ -43,10 +73,12 @@ static void ring_kicked(struct loop_source *s, int fd, uint32_t events, void *da
 	uint64_t n;
 	ssize_t got = read(fd, &n, sizeof(n));
 
-	if (got > 0)
+	if (got > 0) {
+		note_work(r->v);
 		virtio_kick(r->v->dev, r->index);
-	else if (got == 0 || errno != EAGAIN)
+	} else if (got == 0 || errno != EAGAIN) {
 		r->kick_io = loop_source_free(s); /* closed: it would be ready for ever */
+	}
 }
 
 static void ring_stop(struct vhost_ring *r)
@@ -247,7 +279,8 @@ static int watch(struct vhost *v)
 	socklen_t len = sizeof(int);
 	int listening;
 
-	if (getsockopt(v->fd, SOL_SOCKET, SO_ACCEPTCONN, &listening, &len) < 0)
+	v->idle = loop_add_timer(v->loop, -1, idle_tick, v);
+	if (!v->idle || getsockopt(v->fd, SOL_SOCKET, SO_ACCEPTCONN, &listening, &len) < 0)
 		return -errno;
 	if (!listening)
 		return watch_connection(v);
@@ -290,6 +323,7 @@ void vhost_free(struct vhost *v)
 		fd_close(v->ring[i].err);
 	}
 	loop_source_free(v->io);
+	loop_source_free(v->idle);
 	close_fds(&v->msg);
 	fd_close(v->fd);
 	fd_close(v->backend_fd);
