@@ -25,8 +25,7 @@
 
 #define SETUP_INIT                                                                     \
 	((struct ctr_setup){ .join = { -1, -1, -1, -1, -1, -1, -1, -1 },               \
-			     .sync = -1, .proc = -1, .root = -1, .null = -1,           \
-			     .pty_master = -1, .pty_slave = -1 })
+			     .sync = -1, .proc = -1, .root = -1, .pty_master = -1, .pty_slave = -1 })
 
 static void setup_done(struct ctr_setup *s)
 {

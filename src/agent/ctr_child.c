@@ -87,28 +87,25 @@ static int close_descriptors(struct ctr_setup *s, struct error *e)
 	return ctr_close_descriptors(s, -1, e);
 }
 
-static int open_sources(struct ctr_setup *s, struct error *e)
+static int open_proc(struct ctr_setup *s, struct error *e)
 {
-	struct stat st;
-
 	s->proc = open("/proc", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-	if (s->proc < 0)
-		return error_set(e, errno, "open /proc");
-	s->null = open("/dev/null", O_RDWR | O_CLOEXEC);
-	if (s->null < 0)
-		return error_set(e, errno, "open /dev/null");
-	if (fstat(s->null, &st) < 0 || !S_ISCHR(st.st_mode))
-		return error_plain(e, ENODEV, "/dev/null of the guest is not a device");
-	return 0;
+	return s->proc < 0 ? error_set(e, errno, "open /proc") : 0;
 }
 
 static int place_stdio(struct ctr_setup *s, struct error *e)
 {
+	autoclose int null = open("/dev/null", O_RDWR | O_CLOEXEC);
+	struct stat st;
 	int from[3];
 
+	if (null < 0 || fstat(null, &st) < 0)
+		return error_set(e, errno, "open /dev/null");
+	if (!S_ISCHR(st.st_mode))
+		return error_plain(e, ENODEV, "/dev/null of the guest is not a device");
 	/* Sources that lie in the way of their targets move up first. */
 	for (int i = 0; i < 3; i++) {
-		from[i] = s->process->terminal || s->rq->stdio[i] < 0 ? s->null : s->rq->stdio[i];
+		from[i] = s->process->terminal || s->rq->stdio[i] < 0 ? null : s->rq->stdio[i];
 		if (from[i] < 3)
 			from[i] = fcntl(from[i], F_DUPFD_CLOEXEC, 3);
 		if (from[i] < 0)
@@ -118,6 +115,8 @@ static int place_stdio(struct ctr_setup *s, struct error *e)
 		if (dup2(from[i], i) < 0)
 			return error_set(e, errno, "stdio");
 	}
+	if (null < 3)
+		take_fd(null);
 	return setsid() < 0 ? error_set(e, errno, "setsid") : 0;
 }
 
@@ -252,7 +251,7 @@ static int ready(struct ctr_setup *s, struct error *e)
 }
 
 static step_fn *const create_steps[] = {
-	reset_signals, close_descriptors, open_sources, place_stdio, await_parent, join_cgroup,
+	reset_signals, close_descriptors, open_proc, place_stdio, await_parent, join_cgroup,
 	ctr_ns_join, ctr_ns_become_root, hide_from_others, ctr_ns_make,
 	ctr_root_open, ctr_root_mounts, ctr_dev_populate, ctr_term_open, ctr_term_bind_console,
 	create_container_hooks, ctr_root_hide, ctr_root_enter, ctr_term_attach,
@@ -260,7 +259,7 @@ static step_fn *const create_steps[] = {
 };
 
 static step_fn *const exec_steps[] = {
-	reset_signals, close_descriptors, open_sources, place_stdio, await_parent, join_cgroup,
+	reset_signals, close_descriptors, open_proc, place_stdio, await_parent, join_cgroup,
 	ctr_ns_join, ctr_ns_become_root, hide_from_others,
 	open_root, ctr_term_open, ctr_term_attach,
 };

@@ -35,7 +35,6 @@ struct ctr_setup {
 	/* in the child */
 	int proc; /* the agent's /proc: containers cannot change what is seen through it */
 	int root; /* the container's root mount */
-	int null; /* the agent's /dev/null */
 	int pty_master, pty_slave;
 	int *late_readonly; /* mounts to be closed for writing when all are in place */
 	size_t nlate_readonly;
