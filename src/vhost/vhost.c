@@ -242,10 +242,6 @@ static void readable(struct loop_source *s, int fd, uint32_t events, void *data)
 
 static int watch_connection(struct vhost *v)
 {
-	int r = fd_set_nonblock(v->fd, true);
-
-	if (r < 0)
-		return r;
 	v->io = loop_add_io(v->loop, v->fd, EPOLLIN, readable, v);
 	return v->io ? 0 : -errno;
 }
@@ -280,7 +276,8 @@ static int watch(struct vhost *v)
 	int listening;
 
 	v->idle = loop_add_timer(v->loop, -1, idle_tick, v);
-	if (!v->idle || getsockopt(v->fd, SOL_SOCKET, SO_ACCEPTCONN, &listening, &len) < 0)
+	if (!v->idle || fd_set_nonblock(v->fd, true) < 0 ||
+	    getsockopt(v->fd, SOL_SOCKET, SO_ACCEPTCONN, &listening, &len) < 0)
 		return -errno;
 	if (!listening)
 		return watch_connection(v);

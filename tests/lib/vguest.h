@@ -37,6 +37,7 @@ struct vguest {
 	uint8_t *mem; /* VGUEST_SIZE */
 	struct vguest_queue q[VGUEST_QUEUES];
 	bool event_idx;
+	bool lenient; /* used entries may be nonsense, for rings are: nothing is asserted about them */
 	bool keep_rx; /* receive buffers are not posted again once used */
 	void (*kick)(void *data, unsigned q);
 	void *data;
