@@ -2,6 +2,7 @@
 /* log - see log.h. A message longer than a line buffer is cut; nothing is allocated. */
 #include "base/log.h"
 
+#include "base/clock.h"
 #include "base/mem.h"
 #include "base/str.h"
 
@@ -68,14 +69,12 @@ const char *log_level_name(enum log_level level)
 /* RFC 3339 with nanoseconds, UTC: what logrus writes. */
 static void log_time(char *p, size_t n)
 {
+	char seconds[CLOCK_SECONDS_MAX];
 	struct timespec ts;
-	struct tm tm;
-	size_t len;
 
 	clock_gettime(CLOCK_REALTIME, &ts);
-	gmtime_r(&ts.tv_sec, &tm);
-	len = strftime(p, n, "%Y-%m-%dT%H:%M:%S", &tm);
-	snprintf(p + len, n - len, ".%09ldZ", ts.tv_nsec);
+	clock_format_seconds(ts.tv_sec, seconds);
+	snprintf(p, n, "%s.%09ldZ", seconds, ts.tv_nsec);
 }
 
 /* Appends @s escaped for a JSON string; leaves room for the closing `"}\n`. */

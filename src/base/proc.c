@@ -176,7 +176,8 @@ pid_t proc_spawn(const struct proc_spec *s, struct error *e)
 	close(p[1]);
 	if (wr < 0)
 		return error_set(e, errno, "pipe");
-	pid = fork();
+	/* fork(2) with flags; a new pid namespace cannot be had otherwise without entering it. */
+	pid = s->namespaces ? (pid_t)syscall(SYS_clone, s->namespaces | SIGCHLD, 0, 0, 0, 0) : fork();
 	if (pid < 0)
 		return error_set(e, errno, "fork");
 	if (pid == 0)
@@ -316,26 +317,35 @@ int proc_run(const struct proc_spec *s, const char *input, size_t input_len, int
 	return r;
 }
 
-/* Fields 3 and 22 of /proc/PID/stat, read behind the command name, which may hold anything. */
+#define STAT_STATE 3 /* fields of /proc/PID/stat as proc(5) counts them */
+#define STAT_START 22
+
+/* What lies behind the command name, which may hold anything. By hand: scanf would double the C library's share of a static
+ * program. */
+static int proc_stat_parse(char *text, char *ret_state, uint64_t *ret_start)
+{
+	char *p = strrchr(text, ')'), *save = NULL, *word;
+	int field = STAT_STATE;
+
+	if (!p)
+		return -EPROTO;
+	for (word = strtok_r(p + 1, " ", &save); word && field < STAT_START; word = strtok_r(NULL, " ", &save), field++)
+		if (field == STAT_STATE)
+			*ret_state = *word;
+	return word && str_to_u64(word, 10, ret_start) == 0 ? 0 : -EPROTO;
+}
+
 static int proc_stat_read(pid_t pid, char *ret_state, uint64_t *ret_start)
 {
 	autofree char *text = NULL;
-	char path[64], *p;
-	unsigned long long start;
+	char path[64];
 	int r;
 
 	snprintf(path, sizeof(path), "/proc/%d/stat", (int)pid);
 	r = file_read_at(AT_FDCWD, path, 4096, &text, NULL);
 	if (r < 0)
 		return r == -ENOENT ? -ESRCH : r;
-	p = strrchr(text, ')');
-	if (!p || sscanf(p + 1,
-			 " %c %*d %*d %*d %*d %*d %*u %*u %*u %*u %*u %*u %*u %*d %*d %*d %*d %*d "
-			 "%*d %llu",
-			 ret_state, &start) != 2)
-		return -EPROTO;
-	*ret_start = start;
-	return 0;
+	return proc_stat_parse(text, ret_state, ret_start);
 }
 
 int proc_start_time(pid_t pid, uint64_t *ret)

@@ -5,6 +5,7 @@
 #include "oci/oci.h"
 
 #include "base/buf.h"
+#include "base/clock.h"
 #include "base/limits.h"
 #include "wire/json.h"
 
@@ -13,14 +14,10 @@
 
 const char *oci_format_time(const struct timespec *t, char *buf)
 {
-	struct tm tm;
-	size_t n;
+	size_t n = clock_format_seconds(t->tv_sec, buf);
 
-	if (!gmtime_r(&t->tv_sec, &tm)) {
-		buf[0] = '\0';
+	if (!n)
 		return buf;
-	}
-	n = strftime(buf, OCI_TIME_MAX, "%Y-%m-%dT%H:%M:%S", &tm);
 	if (t->tv_nsec) {
 		n += (size_t)snprintf(buf + n, OCI_TIME_MAX - n, ".%09ld", t->tv_nsec);
 		while (buf[n - 1] == '0')
