@@ -25,9 +25,10 @@ struct proc_spec {
 	int in, out, err;  /* become 0, 1, 2; -1: /dev/null */
 	const int *keep;
 	size_t nkeep;
-	bool new_session; /* setsid */
-	bool new_group;   /* setpgid(0, 0) */
-	int pdeathsig;    /* 0: none */
+	bool new_session;    /* setsid */
+	bool new_group;      /* setpgid(0, 0) */
+	int pdeathsig;       /* 0: none */
+	unsigned namespaces; /* CLONE_NEW*: the child starts in new ones */
 	uid_t uid;
 	gid_t gid;
 	/* Called in the child after descriptors are in place and before identity changes; -errno

@@ -159,7 +159,7 @@ int main(int argc, char **argv)
 	int first, r;
 
 	if (argc > 1 && str_eq(argv[1], "proxy"))
-		return proxy_main(argc - 1, argv + 1);
+		return proxy_main(argc, argv);
 	log_init("caisson", STDERR_FILENO, LOG_FORMAT_BARE, LOG_LEVEL_WARN);
 	first = r = args_parse(&spec, argc, argv, &c, &e);
 	if (r >= 0)

@@ -26,6 +26,7 @@
 #include <signal.h>
 #include <stdio.h>
 #include <sys/ioctl.h>
+#include <sys/mount.h>
 #include <sys/prctl.h>
 #include <sys/signalfd.h>
 #include <sys/socket.h>
@@ -345,11 +346,12 @@ int proxy_main(int argc, char **argv)
 {
 	struct proxy_options o = { .fd = -1 };
 	struct error e = ERROR_INIT;
-	int first = args_parse(&spec, argc, argv, &o, &e);
+	/* argv[1] is "proxy" */
+	int first = args_parse(&spec, argc - 1, argv + 1, &o, &e) + 1;
 	struct proxy p = { .status = -1 };
 
-	if (first < 0 || o.fd < 3) {
-		say(first < 0 ? error_text(&e) : "proxy: give --fd, a socket from create or exec");
+	if (first < 1 || o.fd < 3) {
+		say(first < 1 ? error_text(&e) : "proxy: give --fd, a socket from create or exec");
 		return 1;
 	}
 	for (int i = 0; i < 3; i++)
@@ -366,11 +368,19 @@ int proxy_main(int argc, char **argv)
 
 /* --- starting one --- */
 
-/* In the child: the namespace that network hooks of an engine look for at the pid. */
+/*
+ * In the child. Who looks at a container's processes through its pid enters the mount namespace of
+ * that pid and reads /proc (podman top): there must not be the host's. Network hooks of engines look
+ * for a network namespace at the pid.
+ */
 static int spawn_setup(void *data, struct error *e)
 {
 	const struct proxy_params *p = data;
 	autoclose int fd = -1;
+
+	if (mount(NULL, "/", NULL, MS_REC | MS_SLAVE, NULL) < 0 ||
+	    mount("proc", "/proc", "proc", MS_NOSUID | MS_NODEV | MS_NOEXEC, NULL) < 0)
+		return error_set(e, errno, "mount /proc");
 
 	if (p->new_netns)
 		return unshare(CLONE_NEWNET) < 0 ? error_set(e, errno, "make a network namespace")
@@ -416,6 +426,7 @@ pid_t proxy_spawn(const struct proxy_params *p, int *ret_sock, struct error *e)
 	ps.keep = &theirs;
 	ps.nkeep = 1;
 	ps.new_session = p->tty >= 0;
+	ps.namespaces = CLONE_NEWPID | CLONE_NEWNS;
 	ps.setup = spawn_setup;
 	ps.data = (void *)(uintptr_t)p;
 	pid = proc_spawn(&ps, e);
