@@ -138,7 +138,9 @@ static int start(struct ctr_setup *s, struct ctr_child *ret, struct error *e)
 	sync = ends[0];
 	s->sync = ends[1];
 	pid = fork_child(s);
-	/* A pid namespace whose init is gone takes nobody in. */
+	/* A pid namespace whose init has ended takes nobody in. */
+	if (pid == -ENOMEM && s->exec)
+		return error_plain(e, pid, "start a process in the container: the container's init is gone");
 	if (pid < 0)
 		return error_set(e, pid, s->exec ? "start a process in the container" : "start the container");
 	s->sync = fd_close(s->sync);

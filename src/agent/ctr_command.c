@@ -10,22 +10,16 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <linux/close_range.h>
+#include <stdio.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
-static const char *strerror_go(int err, char *tmp, size_t n)
+const char *ctr_command_reason(int err, char *tmp)
 {
-	const char *s = strerrordesc_np(err);
+	const char *text = strerrordesc_np(err < 0 ? -err : err);
 
-	if (!s)
-		return "unknown error";
-	/* Go writes them in small letters. */
-	for (size_t i = 0; i < n; i++) {
-		tmp[i] = s[i];
-		if (!s[i])
-			break;
-	}
-	tmp[n - 1] = '\0';
+	snprintf(tmp, CTR_REASON_MAX, "%s", text ? text : "unknown error");
+	/* Go writes them in small letters; "RFS specific error" is a name. */
 	if (tmp[0] >= 'A' && tmp[0] <= 'Z' && tmp[1] >= 'a' && tmp[1] <= 'z')
 		tmp[0] = (char)(tmp[0] - 'A' + 'a');
 	return tmp;
@@ -86,15 +80,15 @@ static int executable(const char *path)
 static int look_up_path(const char *name, struct error *e)
 {
 	struct stat st;
-	char tmp[64];
+	char tmp[CTR_REASON_MAX];
 	int r = executable(name);
 
 	if (r == 0)
 		return 0;
 	if (stat(name, &st) < 0)
 		return error_plain(e, errno, "exec: \"%s\": stat %s: %s", name, name,
-				   strerror_go(errno, tmp, sizeof(tmp)));
-	return error_plain(e, r, "exec: \"%s\": %s", name, strerror_go(-r, tmp, sizeof(tmp)));
+				   ctr_command_reason(errno, tmp));
+	return error_plain(e, r, "exec: \"%s\": %s", name, ctr_command_reason(r, tmp));
 }
 
 int ctr_command_look_up(const char *name, const char *path, char **ret, struct error *e)
@@ -134,7 +128,7 @@ int ctr_command_exec(struct ctr_setup *s, struct error *e)
 	size_t n = s->process->n_args;
 	char **argv = xnew_array(char *, n + 1);
 	char *none[] = { NULL };
-	char tmp[64];
+	char tmp[CTR_REASON_MAX];
 	int err;
 
 	memcpy(argv, s->process->args, n * sizeof(*argv));
@@ -143,5 +137,5 @@ int ctr_command_exec(struct ctr_setup *s, struct error *e)
 	execve(s->command, argv, s->env.v ? s->env.v : none);
 	err = errno;
 	free(argv);
-	return error_plain(e, err, "exec %s: %s", s->command, strerror_go(err, tmp, sizeof(tmp)));
+	return error_plain(e, err, "exec %s: %s", s->command, ctr_command_reason(err, tmp));
 }

@@ -217,9 +217,14 @@ static int enter_cwd(const struct ctr_setup *s, struct error *e)
 {
 	const char *cwd = str_empty(s->process->cwd) ? "/" : s->process->cwd;
 
-	if (chdir(cwd) < 0)
-		return error_set(e, errno, "chdir to cwd (\"%.256s\") set in config.json failed", cwd);
-	return 0;
+	char tmp[CTR_REASON_MAX];
+	int err;
+
+	if (chdir(cwd) == 0)
+		return 0;
+	err = errno;
+	return error_plain(e, err, "chdir to cwd (\"%.256s\") set in config.json failed: %s", cwd,
+			   ctr_command_reason(err, tmp));
 }
 
 /* A directory outside the root, reached by a descriptor say, shows by a name that does not start at "/". */

@@ -101,5 +101,8 @@ int ctr_seccomp_compile(struct ctr_setup *s, struct error *e);
 int ctr_command_env(struct ctr_setup *s, struct error *e);
 int ctr_command_find(struct ctr_setup *s, struct error *e);
 int ctr_command_exec(struct ctr_setup *s, struct error *e);
+/* The meaning of an errno of either sign, worded as runc's messages have it. */
+#define CTR_REASON_MAX 64
+const char *ctr_command_reason(int err, char *tmp);
 /* As Go's exec.LookPath, whose words engines look for. Owned result in *ret. */
 int ctr_command_look_up(const char *name, const char *path, char **ret, struct error *e);

@@ -1,0 +1,403 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Processes beside a container's init, containers that share namespaces, and the cgroup around them. */
+#include "ctrlab.h"
+
+#include "base/fd.h"
+#include "base/str.h"
+#include "oci/oci.h"
+#include "sys/cgroup.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <poll.h>
+#include <setjmp.h>
+#include <signal.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdio.h>
+#include <sys/prctl.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include <cmocka.h>
+
+/* A container that sleeps until it is killed. */
+struct host {
+	Grpc__Spec *spec;
+	struct lab_run run;
+	struct ctr_pins pins;
+};
+
+static struct host host;
+static struct lab_run run;
+
+static void host_up(const struct lab_spec *parts)
+{
+	struct error e = ERROR_INIT;
+
+	lab_need();
+	host.spec = lab_parse(parts);
+	if (lab_create(host.spec, NULL, &host.run, &e) < 0 || host.run.report.type != CTR_READY)
+		fail_msg("%s%s", e.text, host.run.report.text);
+	if (ctr_pins_open(host.run.pid, &host.pins, &e) < 0)
+		fail_msg("%s", e.text);
+	lab_start(&host.run);
+	assert_int_equal(host.run.report.type, 0);
+}
+
+static void host_down(void)
+{
+	ctr_cgroup_kill(LAB_ID);
+	lab_finish(&host.run);
+	ctr_pins_done(&host.pins);
+	oci_spec_free(host.spec);
+}
+
+#define SLEEP "[\"/bin/busybox\",\"sleep\",\"1000\"]"
+
+/* The process of a spec made of @parts. */
+static const char *exec_output(const struct lab_spec *parts, const struct ctr_request *more)
+{
+	struct error e = ERROR_INIT;
+	Grpc__Spec *spec = lab_parse(parts);
+
+	if (lab_exec(host.spec, spec->process, &host.pins, host.run.pid, more, &run, &e) < 0)
+		fail_msg("exec: %s", e.text);
+	if (run.report.type == CTR_READY)
+		lab_start(&run);
+	else
+		snprintf(run.stdout_text, sizeof(run.stdout_text), "%s", run.report.text);
+	lab_wait(&run);
+	oci_spec_free(spec);
+	return run.stdout_text;
+}
+
+static void test_exec(void **state)
+{
+	host_up(&(struct lab_spec){ .args = SLEEP, .top = ",\"hostname\":\"inner\"",
+				    .linux = ",\"seccomp\":{\"defaultAction\":\"SCMP_ACT_ALLOW\",\"syscalls\":[{\"names\":[\"mkdir\","
+					     "\"mkdirat\"],\"action\":\"SCMP_ACT_ERRNO\",\"errnoRet\":18}]}" });
+	assert_string_equal(exec_output(&(struct lab_spec){ .script = "tr '\\0' ' ' </proc/1/cmdline; [ $$ != 1 ] && hostname; mkdir /q "
+								      "2>&1; cat /proc/self/cgroup | tail -1; exit 9" },
+					NULL),
+			    "/bin/busybox sleep 1000 inner\nmkdir: can't create directory '/q': Invalid cross-device link\n0::/\n");
+	assert_int_equal(run.status, 9);
+	assert_string_equal(exec_output(&(struct lab_spec){
+						.script = "for n in pid ipc uts mnt net cgroup; do [ $(readlink /proc/1/ns/$n) = "
+							  "$(readlink /proc/self/ns/$n) ] || echo $n differs; done; ls /proc/self/fd | wc -l; "
+							  "id -u; pwd; umask; echo $HOME",
+						.user = "{\"uid\":1000,\"gid\":7,\"umask\":18}", .cwd = "\"/tmp\"" },
+					NULL),
+			    "pid differs\nipc differs\nuts differs\nmnt differs\nnet differs\ncgroup differs\n4\n1000\n/tmp\n0022\n/home/user\n");
+	assert_string_equal(exec_output(&(struct lab_spec){
+						.caps = "\"CAP_SYS_PTRACE\",\"CAP_KILL\"",
+						.script = "for n in pid ipc uts mnt net cgroup; do [ $(readlink /proc/1/ns/$n) = "
+							  "$(readlink /proc/self/ns/$n) ] || echo $n differs; done; grep CapEff /proc/self/status" },
+					NULL),
+			    "CapEff:\t0000000000080020\n");
+	host_down();
+}
+
+static void test_exec_errors(void **state)
+{
+	struct error e = ERROR_INIT;
+
+	host_up(&(struct lab_spec){ .args = SLEEP });
+	assert_string_equal(exec_output(&(struct lab_spec){ .args = "[\"nope\"]" }, NULL),
+			    "exec: \"nope\": executable file not found in $PATH");
+	assert_int_equal(run.report.code, -ENOENT);
+	assert_string_equal(exec_output(&(struct lab_spec){ .args = "[\"/etc/passwd\"]" }, NULL),
+			    "exec: \"/etc/passwd\": permission denied");
+	assert_int_equal(run.report.code, -EACCES);
+	/* Only a new container's directory is made. */
+	assert_string_equal(exec_output(&(struct lab_spec){ .cwd = "\"/not/there\"" }, NULL),
+			    "chdir to cwd (\"/not/there\") set in config.json failed: no such file or directory");
+	/* An init that is gone. */
+	kill(host.run.pid, SIGKILL);
+	lab_wait(&host.run);
+	assert_int_equal(lab_exec(host.spec, host.spec->process, &host.pins, host.run.pid, NULL, &run, &e), -ENOMEM);
+	assert_non_null(strstr(e.text, "the container's init is gone"));
+	host_down();
+}
+
+static void test_exec_terminal(void **state)
+{
+	struct lab_spec parts = { .process = ",\"terminal\":true", .script = "tty; echo to stderr >&2" };
+	struct error e = ERROR_INIT;
+	char text[256] = "";
+	size_t n = 0;
+	Grpc__Spec *spec;
+	ssize_t r;
+
+	host_up(&(struct lab_spec){ .args = SLEEP });
+	spec = lab_parse(&parts);
+	assert_int_equal(lab_exec(host.spec, spec->process, &host.pins, host.run.pid, NULL, &run, &e), 0);
+	assert_int_equal(run.report.type, CTR_READY);
+	lab_start(&run);
+	while ((r = read(run.master, text + n, sizeof(text) - 1 - n)) > 0)
+		n += (size_t)r;
+	assert_string_equal(text, "/dev/pts/0\r\nto stderr\r\n");
+	lab_wait(&run);
+	oci_spec_free(spec);
+	host_down();
+}
+
+static void test_exec_string_user(void **state)
+{
+	Grpc__StringUser su = GRPC__STRING_USER__INIT;
+	struct ctr_request rq = { .shared = CTR_SHARED_NS_NONE, .string_user = &su };
+
+	su.uid = (char *)"user";
+	host_up(&(struct lab_spec){ .args = SLEEP });
+	assert_string_equal(exec_output(&(struct lab_spec){ .script = "id -G" }, &rq), "1000 10 63\n");
+	host_down();
+}
+
+/* The container's init moves to other namespaces; who executes there still gets the container. */
+static void test_exec_after_swap(void **state)
+{
+	host_up(&(struct lab_spec){
+		.top = ",\"hostname\":\"first\"", .caps = "\"CAP_SYS_ADMIN\",\"CAP_SYS_CHROOT\"",
+		.script = "exec /bin/busybox unshare -m -u sh -c 'mount -t tmpfs none /etc; hostname second; echo moved; exec sleep 1000'" });
+	/* Wait for the move. */
+	{
+		struct pollfd p = { .fd = host.run.out, .events = POLLIN };
+
+		assert_int_equal(poll(&p, 1, 20000), 1);
+	}
+	assert_string_equal(exec_output(&(struct lab_spec){ .script = "hostname; ls /etc | wc -l", .caps = "\"CAP_KILL\"" }, NULL),
+			    "first\n2\n");
+	host_down();
+	assert_string_equal(host.run.stdout_text, "moved\n");
+}
+
+static void test_exec_user_namespace(void **state)
+{
+	host_up(&(struct lab_spec){
+		.args = SLEEP,
+		.namespaces = "{\"type\":\"pid\"},{\"type\":\"ipc\"},{\"type\":\"uts\"},{\"type\":\"mount\"},{\"type\":\"user\"}",
+		.linux = ",\"uidMappings\":[{\"containerID\":0,\"hostID\":100000,\"size\":65536}],"
+			 "\"gidMappings\":[{\"containerID\":0,\"hostID\":200000,\"size\":65536}]" });
+	assert_string_equal(exec_output(&(struct lab_spec){ .script = "id -u; tr -s ' ' </proc/self/uid_map; readlink /proc/1/exe" }, NULL),
+			    "0\n 0 100000 65536\n/bin/busybox\n");
+	host_down();
+}
+
+/* A second container in the first one's pid, ipc, uts and network namespaces. */
+static void shared_namespaces(const char *namespaces, const char *linux)
+{
+	struct lab_spec parts = { .namespaces = namespaces, .linux = linux,
+				  .script = "tr '\\0' ' ' </proc/1/cmdline; hostname; for n in ipc uts net mnt; do readlink "
+					    "/proc/self/ns/$n; done; id -u" };
+	struct ctr_request rq = { .id = "caisson-unit-2" };
+	char want[512], text[64];
+	struct error e = ERROR_INIT;
+	autodone(strv) lines = STRV_INIT;
+	Grpc__Spec *spec;
+
+	host_up(&(struct lab_spec){ .args = SLEEP, .top = ",\"hostname\":\"pod\"" });
+	rq.shared = (struct ctr_shared_ns){ .ipc = host.pins.ns[NS_IPC], .uts = host.pins.ns[NS_UTS],
+					    .pid = host.pins.ns[NS_PID], .net = host.pins.ns[NS_NET] };
+	spec = lab_parse(&parts);
+	if (lab_create(spec, &rq, &run, &e) < 0)
+		fail_msg("%s", e.text);
+	lab_start(&run);
+	lab_wait(&run);
+	assert_int_equal(ctr_cgroup_remove(rq.id), 0);
+	strv_split(&lines, run.stdout_text, "\n");
+	assert_int_equal(lines.n, 6);
+	snprintf(want, sizeof(want), "/bin/busybox sleep 1000 pod");
+	assert_string_equal(lines.v[0], want);
+	for (size_t i = 0; i < 4; i++) {
+		static const char *const names[] = { "ipc", "uts", "net", "mnt" };
+
+		snprintf(text, sizeof(text), "/proc/%d/ns/%s", (int)host.run.pid, names[i]);
+		memset(want, 0, sizeof(want));
+		assert_true(readlink(text, want, sizeof(want) - 1) > 0);
+		assert_int_equal(str_eq(lines.v[i + 1], want), i < 3);
+	}
+	oci_spec_free(spec);
+	host_down();
+}
+
+static void test_shared_namespaces(void **state)
+{
+	lab_need();
+	shared_namespaces("{\"type\":\"mount\"},{\"type\":\"ipc\"}", NULL);
+}
+
+static void test_namespace_paths(void **state)
+{
+	struct lab_spec parts = { .script = "hostname; readlink /proc/self/ns/net" };
+	char json[256], want[64] = "", path[64];
+	struct error e = ERROR_INIT;
+	Grpc__Spec *spec;
+	struct ctr_request rq = { .id = "caisson-unit-2", .shared = CTR_SHARED_NS_NONE };
+
+	host_up(&(struct lab_spec){ .args = SLEEP, .top = ",\"hostname\":\"pod\"" });
+	snprintf(json, sizeof(json), "{\"type\":\"mount\"},{\"type\":\"uts\",\"path\":\"/proc/%d/ns/uts\"},"
+		 "{\"type\":\"network\",\"path\":\"/proc/%d/ns/net\"}", (int)host.run.pid, (int)host.run.pid);
+	parts.namespaces = json;
+	spec = lab_parse(&parts);
+	if (lab_create(spec, &rq, &run, &e) < 0)
+		fail_msg("%s", e.text);
+	lab_start(&run);
+	lab_wait(&run);
+	assert_int_equal(ctr_cgroup_remove(rq.id), 0);
+	snprintf(path, sizeof(path), "/proc/%d/ns/net", (int)host.run.pid);
+	assert_true(readlink(path, want, sizeof(want) - 1) > 0);
+	assert_non_null(strstr(run.stdout_text, want));
+	assert_non_null(strstr(run.stdout_text, "pod\n"));
+	oci_spec_free(spec);
+	host_down();
+}
+
+static void test_cgroup(void **state)
+{
+	struct error e = ERROR_INIT;
+	Grpc__CgroupStats *st = NULL;
+	autofree pid_t *pids = NULL;
+	autofree char *file = NULL;
+	size_t n = 0;
+
+	host_up(&(struct lab_spec){ .args = SLEEP });
+	file = ctr_cgroup_file(LAB_ID, "cgroup.events");
+	assert_int_equal(access(file, R_OK), 0);
+	assert_int_equal(ctr_cgroup_pids(LAB_ID, &pids, &n), 0);
+	assert_int_equal(n, 1);
+	assert_int_equal(pids[0], host.run.pid);
+	assert_int_equal(ctr_cgroup_stats(LAB_ID, &st, &e), 0);
+	assert_true(st->cpu_stats->cpu_usage->total_usage > 0);
+	assert_non_null(st->memory_stats->usage);
+	assert_true(protobuf_c_message_check(&st->base));
+	protobuf_c_message_free_unpacked(&st->base, NULL);
+	assert_int_equal(ctr_cgroup_frozen(LAB_ID), 0);
+	assert_int_equal(ctr_cgroup_freeze(LAB_ID, true, &e), 0);
+	for (int i = 0; ctr_cgroup_frozen(LAB_ID) == 0 && i < 1000; i++)
+		poll(NULL, 0, 5);
+	assert_int_equal(ctr_cgroup_frozen(LAB_ID), 1);
+	assert_int_equal(ctr_cgroup_remove(LAB_ID), -EBUSY);
+	/* Killed though frozen. */
+	host_down();
+	assert_int_equal(ctr_cgroup_stats(LAB_ID, &st, &e), -ENOENT);
+	assert_int_equal(ctr_cgroup_kill(LAB_ID), 0);
+	assert_int_equal(ctr_cgroup_remove(LAB_ID), 0);
+}
+
+static void test_nested_cgroup(void **state)
+{
+	host_up(&(struct lab_spec){ .args = SLEEP });
+	assert_int_equal(cgroup_make(LAB_ID "/a/b", NULL), 0);
+	assert_int_equal(cgroup_join(LAB_ID "/a/b", host.run.pid, NULL), 0);
+	assert_string_equal(exec_output(&(struct lab_spec){ .script = "echo in" }, NULL), "in\n");
+	host_down();
+	assert_false(cgroup_exists(LAB_ID));
+}
+
+/* What the guest's kernel lacks is said by name; what is not asked for does not matter. */
+static void test_cgroup_limits(void **state)
+{
+	struct error e = ERROR_INIT;
+	Grpc__LinuxResources res = GRPC__LINUX_RESOURCES__INIT;
+	Grpc__LinuxPids pids = GRPC__LINUX_PIDS__INIT;
+	uint64_t max;
+	int r;
+
+	host_up(&(struct lab_spec){ .args = SLEEP });
+	assert_int_equal(ctr_cgroup_update(LAB_ID, &res, &e), 0);
+	pids.limit = 17;
+	res.pids = &pids;
+	r = ctr_cgroup_update(LAB_ID, &res, &e);
+	if (cgroup_has(LAB_ID, "pids")) {
+		assert_int_equal(r, 0);
+		assert_int_equal(cgroup_read_u64(LAB_ID, "pids.max", &max), 0);
+		assert_int_equal(max, 17);
+	} else {
+		assert_int_equal(r, -EOPNOTSUPP);
+		assert_string_equal(e.text, "pids.limit cannot be set: the guest has no pids.max");
+	}
+	host_down();
+}
+
+static void test_cgroup_refusals(void **state)
+{
+	Grpc__LinuxResources res = GRPC__LINUX_RESOURCES__INIT;
+	Grpc__LinuxMemory memory = GRPC__LINUX_MEMORY__INIT;
+	Grpc__LinuxDeviceCgroup rule = GRPC__LINUX_DEVICE_CGROUP__INIT, *rules[] = { &rule };
+	Caisson__StringEntry unified = CAISSON__STRING_ENTRY__INIT, *entries[] = { &unified };
+	struct error e = ERROR_INIT;
+
+	host_up(&(struct lab_spec){ .args = SLEEP });
+	res.memory = &memory;
+	memory.swappiness = 60;
+	assert_int_equal(ctr_cgroup_update(LAB_ID, &res, &e), -EOPNOTSUPP);
+	memory.swappiness = 0;
+	memory.limit = 4096;
+	memory.swap = 1024;
+	assert_int_equal(ctr_cgroup_update(LAB_ID, &res, &e), -EINVAL);
+	assert_string_equal(e.text, "memory.swap is below memory.limit");
+	res.memory = NULL;
+	res.unified = entries;
+	res.n_unified = 1;
+	unified.key = (char *)"../cgroup.procs";
+	unified.value = (char *)"1";
+	assert_int_equal(ctr_cgroup_update(LAB_ID, &res, &e), -EINVAL);
+	unified.key = (char *)"cgroup.procs";
+	assert_int_equal(ctr_cgroup_update(LAB_ID, &res, &e), -EINVAL);
+	res.n_unified = 0;
+	res.devices = rules;
+	res.n_devices = 1;
+	rule.type = (char *)"x";
+	assert_int_equal(ctr_cgroup_update(LAB_ID, &res, &e), -EINVAL);
+	rule.type = (char *)"c";
+	rule.access = (char *)"rx";
+	assert_int_equal(ctr_cgroup_update(LAB_ID, &res, &e), -EINVAL);
+	host_down();
+}
+
+/* Rules can change while the container runs. */
+static void test_device_update(void **state)
+{
+	Grpc__LinuxResources res = GRPC__LINUX_RESOURCES__INIT;
+	Grpc__LinuxDeviceCgroup rule = GRPC__LINUX_DEVICE_CGROUP__INIT, *rules[] = { &rule };
+	struct lab_spec open_fuse = { .script = "[ -e /data/f ] || mknod /data/f c 10 229; : </data/f && echo opened" };
+
+	host_up(&(struct lab_spec){ .args = SLEEP });
+	assert_string_equal(exec_output(&open_fuse, NULL), "");
+	rule.allow = true;
+	rule.type = (char *)"c";
+	rule.major = 10;
+	rule.minor = 229;
+	rule.major_set = rule.minor_set = true;
+	rule.access = (char *)"rw";
+	res.devices = rules;
+	res.n_devices = 1;
+	assert_int_equal(ctr_cgroup_update(LAB_ID, &res, NULL), 0);
+	if (access("/dev/fuse", F_OK) == 0)
+		assert_string_equal(exec_output(&open_fuse, NULL), "opened\n");
+	rule.allow = false;
+	assert_int_equal(ctr_cgroup_update(LAB_ID, &res, NULL), 0);
+	assert_string_equal(exec_output(&open_fuse, NULL), "");
+	host_down();
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(test_exec),
+		cmocka_unit_test(test_exec_errors),
+		cmocka_unit_test(test_exec_terminal),
+		cmocka_unit_test(test_exec_string_user),
+		cmocka_unit_test(test_exec_after_swap),
+		cmocka_unit_test(test_exec_user_namespace),
+		cmocka_unit_test(test_shared_namespaces),
+		cmocka_unit_test(test_namespace_paths),
+		cmocka_unit_test(test_cgroup),
+		cmocka_unit_test(test_nested_cgroup),
+		cmocka_unit_test(test_cgroup_limits),
+		cmocka_unit_test(test_cgroup_refusals),
+		cmocka_unit_test(test_device_update),
+	};
+
+	return cmocka_run_group_tests(tests, lab_up, lab_down);
+}
