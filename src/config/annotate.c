@@ -127,14 +127,17 @@ static int unsupported(struct config *c, const struct config_key *k, const char 
 	if (k->flags & CONFIG_NO_IGNORE)
 		return error_plain(e, EOPNOTSUPP,
 				   "(%s) is not supported yet and must not be ignored", k->help);
-	if (k->offset)
+	if (k->offset) {
+		autofree char *list = config_choices_text(k->works);
+
 		config_warn(c,
 			    "annotation %s: this value is not supported yet (only %s) and has no "
 			    "effect",
-			    annotation, k->works);
-	else
+			    annotation, list);
+	} else {
 		config_warn(c, "annotation %s (%s) is not supported yet and has no effect",
 			    annotation, k->help);
+	}
 	return 0;
 }
 

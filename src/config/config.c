@@ -117,11 +117,6 @@ int config_settle(struct config *c, struct error *e)
 
 	settle_cpus(h);
 	settle_virtio_fs_daemon(h);
-	if (c->agent.reconnect_timeout_ms < c->agent.dial_timeout_ms)
-		return error_plain(e, EINVAL,
-				   "agent.kata.reconnect_timeout_ms (%u) is shorter than "
-				   "dial_timeout_ms (%u)",
-				   c->agent.reconnect_timeout_ms, c->agent.dial_timeout_ms);
 	if (!h->kernel)
 		return error_plain(e, EINVAL, "hypervisor.%s.kernel is empty", h->name);
 	if (!h->initrd == !h->image)

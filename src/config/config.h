@@ -40,18 +40,17 @@ struct config_hypervisor {
 	char *cpu_features;   /* appended to -cpu MODEL, */
 	char *seccompsandbox; /* of QEMU's -sandbox; NULL: the driver's default (on, all denied) */
 	struct strv enable_annotations, valid_hypervisor_paths;
-	double default_vcpus;	   /* > 0, at most the host's CPUs */
+	double default_vcpus;      /* > 0, at most the host's CPUs */
 	uint32_t default_maxvcpus; /* 1 .. the host's CPUs */
 	uint32_t default_memory;   /* MiB */
-	double overhead_vcpus;	   /* added to limits in static sizing */
+	double overhead_vcpus;     /* added to limits in static sizing */
 	uint32_t overhead_memory;  /* MiB, likewise */
-	bool rootless;		   /* VMM under an unprivileged uid */
-	char *shared_fs;	   /* "virtio-fs" */
-	char *virtio_fs_daemon;	   /* NULL: the first that is installed */
-	char *virtio_fs_cache;	   /* "never", "metadata", "auto", "always" */
+	bool rootless;             /* VMM under an unprivileged uid */
+	char *shared_fs;           /* "virtio-fs" */
+	char *virtio_fs_daemon;    /* NULL: the first that is installed */
+	char *virtio_fs_cache;     /* "never", "metadata", "auto", "always" */
 	struct strv valid_virtio_fs_daemon_paths, virtio_fs_extra_args;
 	uint32_t virtio_fs_queue_size; /* a power of two */
-	uint32_t virtio_fs_cache_size; /* MiB of the DAX window; 0: none */
 	bool reclaim_guest_freed_memory;
 	bool enable_debug;
 	char *entropy_source;
@@ -59,23 +58,21 @@ struct config_hypervisor {
 };
 
 struct config_agent {
-	bool enable_debug, debug_console_enabled;
-	uint32_t dial_timeout_ms;      /* between two attempts to connect */
-	uint32_t reconnect_timeout_ms; /* in all; >= dial_timeout_ms */
+	bool enable_debug;
+	uint32_t reconnect_timeout_ms; /* until the agent of a booting guest answers */
 	struct strv kernel_modules;    /* "NAME PARAMETERS" each */
 };
 
 struct config_runtime {
 	bool enable_debug;
-	char *internetworking_model;
 	bool disable_guest_seccomp;
-	bool sandbox_cgroup_only, static_sandbox_resource_mgmt, disable_new_netns;
+	bool sandbox_cgroup_only;
+	bool static_sandbox_resource_mgmt; /* always true yet */
 	uint32_t create_container_timeout; /* s */
-	struct strv sandbox_bind_mounts;   /* "PATH", "PATH:ro", "PATH:rw" */
 };
 
 struct config {
-	char *path;	      /* the main file, or NULL: built-in defaults */
+	char *path;           /* the main file, or NULL: built-in defaults */
 	struct strv files;    /* all that were read, in order */
 	struct strv warnings; /* one printable line each, for the caller to log once */
 	struct config_hypervisor hypervisor;

@@ -30,8 +30,8 @@ const char *const config_engines[] = { "qemu", NULL };
 
 /* Kata's other ones, and those of ours that are to come. */
 static const char *const other_engines[] = {
-	"clh",	   "cloud-hypervisor", "firecracker", "stratovirt", "dragonball",
-	"openvmm", "remote",	       "fc",	      "uml",	    "builtin"
+	"clh",     "cloud-hypervisor", "firecracker", "stratovirt", "dragonball",
+	"openvmm", "remote",           "fc",          "uml",        "builtin"
 };
 
 const struct config_key config_keys[] = {
@@ -138,10 +138,6 @@ const struct config_key config_keys[] = {
 	{ HV("virtio_fs_queue_size"), CONFIG_INT, CONFIG_POWER_OF_2,
 	  AT(hypervisor.virtio_fs_queue_size), .def = "1024", .min = 2, .max = 1024,
 	  .help = "Entries of the share's queues: a power of two." },
-	{ HV("virtio_fs_cache_size"), CONFIG_INT, CONFIG_ANNOTATED,
-	  AT(hypervisor.virtio_fs_cache_size), .def = "0", .max = 1048576,
-	  .help = "MiB of the window through which the guest maps the host's page cache (DAX). 0: "
-		  "none." },
 	{ HV("entropy_source"), CONFIG_PATH, CONFIG_ANNOTATED, AT(hypervisor.entropy_source),
 	  .def = "\"/dev/urandom\"", GLOBS(valid_entropy_sources),
 	  .help = "What the guest's random number device reads." },
@@ -229,6 +225,8 @@ const struct config_key config_keys[] = {
 	  .help = "virtio behind the IOMMU" },
 
 	/* File systems and block devices. */
+	{ HV("virtio_fs_cache_size"), CONFIG_INT, CONFIG_ANNOTATED, .def = "0",
+	  .help = "MiB of the DAX window" },
 	{ HV("virtio_fs_is_dax"), CONFIG_BOOL, .def = "false", .help = "DAX on the share" },
 	{ HV("msize_9p"), CONFIG_INT, CONFIG_ANNOTATED, .def = "8192",
 	  .help = "packet size of 9p" },
@@ -376,18 +374,11 @@ const struct config_key config_keys[] = {
 	/* ---- [agent.kata] ---- */
 	{ AGENT("enable_debug"), CONFIG_BOOL, 0, AT(agent.enable_debug), .def = "false",
 	  .help = "Let the agent log at level debug." },
-	{ AGENT("debug_console_enabled"), CONFIG_BOOL, 0, AT(agent.debug_console_enabled),
-	  .def = "false",
-	  .help = "A root shell of the guest on vsock port 1026, for whoever may open the "
-		  "sandbox's directory." },
 	{ AGENT("kernel_modules"), CONFIG_LIST, CONFIG_ANNOTATED, AT(agent.kernel_modules),
 	  .def = "[]", .separator = ';',
 	  .help = "Kernel modules to load in the guest before the first container, each with its "
 		  "parameters behind it. One that "
 		  "cannot be loaded fails the start." },
-	{ AGENT("dial_timeout_ms"), CONFIG_INT, 0, AT(agent.dial_timeout_ms), .def = "10", .min = 1,
-	  .max = TIMEOUT_MAX * 1000L,
-	  .help = "Milliseconds between two attempts to reach the agent of a guest that boots." },
 	{ AGENT("reconnect_timeout_ms"), CONFIG_INT, 0, AT(agent.reconnect_timeout_ms),
 	  .def = "45000", .kata = "3000", .min = 1, .max = TIMEOUT_MAX * 1000L,
 	  .help = "Milliseconds until a guest whose agent does not answer counts as failed. "
@@ -401,6 +392,10 @@ const struct config_key config_keys[] = {
 	  AT(runtime.create_container_timeout), .min = 1, .max = TIMEOUT_MAX,
 	  .help = "runtime-rs's place of create_container_timeout in [runtime]." },
 
+	{ AGENT("debug_console_enabled"), CONFIG_BOOL, .def = "false",
+	  .help = "a shell of the guest" },
+	{ AGENT("dial_timeout_ms"), CONFIG_INT, .def = "10", .min = 1, .max = UINT32_MAX,
+	  .help = "ms between attempts to reach the agent" },
 	{ AGENT("enable_tracing"), CONFIG_BOOL, CONFIG_ANNOTATED, .def = "false",
 	  .help = "trace the agent" },
 	{ AGENT("log_level"), CONFIG_STRING, .def = "\"info\"", .choices = LOG_LEVELS,
@@ -465,11 +460,6 @@ const struct config_key config_keys[] = {
 	  .help = "Which [hypervisor.NAME] is in force. Where it is not set: the first section in "
 		  "the files whose engine this "
 		  "build has." },
-	{ RUNTIME("internetworking_model"), CONFIG_STRING, CONFIG_ANNOTATED,
-	  AT(runtime.internetworking_model), .def = "\"tcfilter\"",
-	  .choices = "none|macvtap|tcfilter|l3forwarding", .works = "none|tcfilter",
-	  .help = "How the interfaces of the network namespace reach the guest. none: not at "
-		  "all." },
 	{ RUNTIME("disable_guest_seccomp"), CONFIG_BOOL, CONFIG_ANNOTATED,
 	  AT(runtime.disable_guest_seccomp), .def = "false", .kata = "true",
 	  .help = "Drop the containers' seccomp profiles instead of applying them in the guest." },
@@ -479,21 +469,12 @@ const struct config_key config_keys[] = {
 		  "limits and "
 		  "statistics hold for all of it." },
 	{ RUNTIME("static_sandbox_resource_mgmt"), CONFIG_BOOL, 0,
-	  AT(runtime.static_sandbox_resource_mgmt), .def = "true", .kata = "false",
+	  AT(runtime.static_sandbox_resource_mgmt), .def = "true", .kata = "false", .works = "true",
 	  .help = "Size the guest once, by the limits known when it is made, instead of growing it "
 		  "by hot-plug." },
-	{ RUNTIME("disable_new_netns"), CONFIG_BOOL, CONFIG_ANNOTATED,
-	  AT(runtime.disable_new_netns), .def = "false",
-	  .help = "Run the virtual machine monitor in the host's network namespace; only with "
-		  "internetworking_model none." },
 	{ RUNTIME("create_container_timeout"), CONFIG_INT, CONFIG_ANNOTATED,
 	  AT(runtime.create_container_timeout), .def = "60", .min = 1, .max = TIMEOUT_MAX,
 	  .help = "Seconds that the agent may take to create a container." },
-	{ RUNTIME("sandbox_bind_mounts"), CONFIG_LIST, CONFIG_ANNOTATED | CONFIG_FILE_ONLY,
-	  AT(runtime.sandbox_bind_mounts), .def = "[]",
-	  .help = "Host paths to share with every guest below "
-		  "/run/kata-containers/shared/containers/sandbox-mounts, read-only or, "
-		  "with \":rw\" behind the path, writable. Never taken from an annotation." },
 
 	{ RUNTIME("name"), CONFIG_STRING, CONFIG_ANNOTATED, .def = "\"virt_container\"",
 	  .kata = "\"\"", .help = "kind of runtime" },
@@ -501,6 +482,13 @@ const struct config_key config_keys[] = {
 	  .help = "kind of agent" },
 	{ RUNTIME("log_level"), CONFIG_STRING, .def = "\"info\"", .choices = LOG_LEVELS,
 	  .help = "log level" },
+	{ RUNTIME("internetworking_model"), CONFIG_STRING, CONFIG_ANNOTATED, .def = "\"tcfilter\"",
+	  .kata = "\"none\"", .choices = "none|macvtap|tcfilter|l3forwarding",
+	  .help = "how interfaces reach the guest" },
+	{ RUNTIME("disable_new_netns"), CONFIG_BOOL, CONFIG_ANNOTATED, .def = "false",
+	  .help = "the monitor in the host's network namespace" },
+	{ RUNTIME("sandbox_bind_mounts"), CONFIG_LIST, CONFIG_ANNOTATED, .def = "[]",
+	  .separator = ' ', .help = "host paths shared with every guest" },
 	{ RUNTIME("enable_vcpus_pinning"), CONFIG_BOOL, CONFIG_ANNOTATED, .def = "false",
 	  .help = "pin virtual CPUs" },
 	{ RUNTIME("guest_selinux_label"), CONFIG_STRING, CONFIG_ANNOTATED | CONFIG_NO_IGNORE,
@@ -538,7 +526,7 @@ const struct config_key config_keys[] = {
 const size_t config_keys_n = ARRAY_SIZE(config_keys);
 
 static const struct {
-	const char *name;	 /* %s: the engine */
+	const char *name;        /* %s: the engine */
 	const char *annotations; /* NULL: none */
 } sections[CONFIG_SECTIONS] = {
 	[CONFIG_HYPERVISOR] = { "hypervisor", "io.katacontainers.config.hypervisor." },
@@ -626,4 +614,17 @@ const char *config_key_annotation(const struct config_key *k, char *buf)
 		return NULL;
 	snprintf(buf, CONFIG_KEY_NAME_MAX, "%s%s", sections[k->section].annotations, base);
 	return buf;
+}
+
+char *config_choices_text(const char *choices)
+{
+	autodone(strv) v = STRV_INIT;
+
+	for (const char *p = choices; p;) {
+		size_t n = strcspn(p, "|");
+
+		strv_take(&v, n ? xstrndup(p, n) : xstrdup("\"\""));
+		p = p[n] ? p + n + 1 : NULL;
+	}
+	return strv_join(&v, ", ");
 }

@@ -264,14 +264,17 @@ static void warn_unsupported(struct config *c)
 		if (o->state != CONFIG_UNSUPPORTED)
 			continue;
 		config_key_name(k, c->hypervisor.name, name);
-		if (k->offset)
+		if (k->offset) {
+			autofree char *list = config_choices_text(k->works);
+
 			config_warn(c,
 				    "%s:%u:%u: this value of %s is not supported yet (only %s) and "
 				    "has no effect",
-				    o->file, o->line, o->column, name, k->works);
-		else
+				    o->file, o->line, o->column, name, list);
+		} else {
 			config_warn(c, "%s:%u:%u: %s (%s) is not supported yet and has no effect",
 				    o->file, o->line, o->column, name, k->help);
+		}
 	}
 }
 

@@ -31,20 +31,6 @@ static void print_wrapped(FILE *f, const char *lead, const char *text)
 	fputc('\n', f);
 }
 
-/* "a|b|c" as "a, b, c", with "" for an empty one. Owned. */
-static char *list_choices(const char *choices)
-{
-	autodone(strv) v = STRV_INIT;
-
-	for (const char *p = choices; p;) {
-		size_t n = strcspn(p, "|");
-
-		strv_take(&v, n ? xstrndup(p, n) : xstrdup("\"\""));
-		p = p[n] ? p + n + 1 : NULL;
-	}
-	return strv_join(&v, ", ");
-}
-
 /* Range, choices, Kata's default, annotation: one line, or "". Owned. */
 static char *facts(const struct config_key *k)
 {
@@ -53,7 +39,7 @@ static char *facts(const struct config_key *k)
 	autodone(strv) v = STRV_INIT;
 
 	if (values) {
-		autofree char *list = list_choices(values);
+		autofree char *list = config_choices_text(values);
 
 		strv_addf(&v, "Values: %s.", list);
 	}

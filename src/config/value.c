@@ -99,9 +99,11 @@ static int check_string(const struct config_key *k, const struct toml *v, struct
 	r = check_text(k, v->string, e);
 	if (r < 0)
 		return r;
-	if (k->choices && !among(k->choices, v->string))
-		return error_plain(e, EINVAL, "must be one of %s, not \"%s\"", k->choices,
-				   v->string);
+	if (k->choices && !among(k->choices, v->string)) {
+		autofree char *list = config_choices_text(k->choices);
+
+		return error_plain(e, EINVAL, "must be one of %s, not \"%s\"", list, v->string);
+	}
 	return 0;
 }
 
@@ -353,7 +355,9 @@ void config_value_done(struct config *c, const struct config_key *k)
 
 bool config_value_works(const struct config_key *k, const struct toml *v)
 {
-	return !k->works || among(k->works, v->string);
+	if (!k->works)
+		return true;
+	return among(k->works, v->type == TOML_BOOL ? (v->boolean ? "true" : "false") : v->string);
 }
 
 /* ---- defaults ---- */

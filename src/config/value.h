@@ -18,7 +18,7 @@ struct toml;
 /* Type, range, choices, control characters, regular expressions. -EINVAL or -ERANGE with a reason
  * that does not name the key. */
 int config_value_check(const struct config_key *k, const struct toml *v, struct error *e);
-/* False for one of .choices that is not among .works. */
+/* False for a value that is not among .works. */
 bool config_value_works(const struct config_key *k, const struct toml *v);
 /* Whether a checked value is Kata's default (.def or .kata). */
 bool config_value_harmless(const struct config_key *k, const struct toml *v);

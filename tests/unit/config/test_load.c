@@ -170,6 +170,17 @@ static void test_unsupported_value(void **state)
 					      "virtio-fs) and has no effect");
 }
 
+static void test_unsupported_bool(void **state)
+{
+	autoptr(config) c = load_ok("[runtime]\nstatic_sandbox_resource_mgmt = false\n");
+
+	assert_true(c->runtime.static_sandbox_resource_mgmt);
+	assert_int_equal(c->warnings.n, 1);
+	assert_string_equal(c->warnings.v[0],
+			    "f:2:32: this value of runtime.static_sandbox_resource_mgmt is not "
+			    "supported yet (only true) and has no effect");
+}
+
 static void test_engines(void **state)
 {
 	autoptr(config) c = load_ok("[hypervisor.clh]\ndefault_memory = "
@@ -195,9 +206,8 @@ static void test_engine_by_name(void **state)
 					      "qemu) and has no effect");
 	expect_warnings("[runtime]\nhypervisor_name = 'qemu'\n", NULL, 0);
 	expect_error("[runtime]\nhypervisor_name = ''\n", -EINVAL,
-		     "f:2:19: runtime.hypervisor_name: must be one of "
-		     "qemu|clh|cloud-hypervisor|firecracker|stratovirt|"
-		     "dragonball|openvmm|remote, not \"\"");
+		     "f:2:19: runtime.hypervisor_name: must be one of qemu, clh, cloud-hypervisor, "
+		     "firecracker, stratovirt, dragonball, openvmm, remote, not \"\"");
 }
 
 static void test_aliases(void **state)
@@ -426,6 +436,7 @@ int main(void)
 		cmocka_unit_test(test_unknown),
 		cmocka_unit_test(test_unsupported),
 		cmocka_unit_test(test_unsupported_value),
+		cmocka_unit_test(test_unsupported_bool),
 		cmocka_unit_test(test_engines),
 		cmocka_unit_test(test_engine_by_name),
 		cmocka_unit_test(test_aliases),

@@ -56,13 +56,13 @@ static void test_toml(void **state)
 	autoptr(config) c = load(sample, "/etc/c.toml");
 	autofree char *text = NULL;
 
-	assert_int_equal(
-		config_annotate(c, "io.katacontainers.config.hypervisor.rootless", "true", NULL),
-		-EPERM);
+	assert_int_equal(config_annotate(c, "io.katacontainers.config.hypervisor.rootless", "true",
+					 NULL),
+			 -EPERM);
 	strv_add(&c->hypervisor.enable_annotations, "rootless");
-	assert_int_equal(
-		config_annotate(c, "io.katacontainers.config.hypervisor.rootless", "true", NULL),
-		0);
+	assert_int_equal(config_annotate(c, "io.katacontainers.config.hypervisor.rootless", "true",
+					 NULL),
+			 0);
 	text = printed(c);
 	for (size_t i = 0; i < ARRAY_SIZE(lines); i++)
 		if (!strstr(text, lines[i]))
@@ -126,11 +126,11 @@ static void test_json(void **state)
 	assert_int_equal(json_get(hv, "virtio_fs_extra_args")->count, 2);
 	assert_int_equal(json_get_str(hv, "kernel_params", &s, NULL), 0);
 	assert_string_equal(s, "a=\"b\\\"");
-	assert_non_null(json_get(json_get(json_get(j, "agent"), "kata"), "dial_timeout_ms"));
+	assert_non_null(json_get(json_get(json_get(j, "agent"), "kata"), "reconnect_timeout_ms"));
 	assert_non_null(json_get(json_get(j, "runtime"), "sandbox_cgroup_only"));
-	assert_int_equal(
-		json_get_str(json_get(j, "origins"), "hypervisor.qemu.default_memory", &s, NULL),
-		0);
+	assert_int_equal(json_get_str(json_get(j, "origins"), "hypervisor.qemu.default_memory", &s,
+				      NULL),
+			 0);
 	assert_string_equal(s, "/etc/c.toml:3");
 	assert_int_equal(json_get_str(json_get(j, "origins"), "runtime.enable_debug", &s, NULL), 0);
 	assert_string_equal(s, "default");
@@ -139,7 +139,7 @@ static void test_json(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_toml),	cmocka_unit_test(test_toml_reads_back),
+		cmocka_unit_test(test_toml),    cmocka_unit_test(test_toml_reads_back),
 		cmocka_unit_test(test_no_file), cmocka_unit_test(test_odd_file_name),
 		cmocka_unit_test(test_json),
 	};

@@ -69,11 +69,11 @@ static void test_check(void **state)
 		{ "machine_type", "\"\"", NULL },
 		{ "machine_type", "\"pseries\"", NULL },
 		{ "machine_type", "\"q35,accel=tcg\"",
-		  "must be one of |q35|microvm|pc|virt|pseries|s390-ccw-virtio, not "
+		  "must be one of \"\", q35, microvm, pc, virt, pseries, s390-ccw-virtio, not "
 		  "\"q35,accel=tcg\"" },
 		{ "shared_fs", "\"virtio\"",
-		  "must be one of virtio-fs|virtio-fs-nydus|inline-virtio-fs|"
-		  "inline-virtio-fs-nydus|virtio-9p|none, not \"virtio\"" },
+		  "must be one of virtio-fs, virtio-fs-nydus, inline-virtio-fs, "
+		  "inline-virtio-fs-nydus, virtio-9p, none, not \"virtio\"" },
 		{ "virtio_fs_extra_args", "[]", NULL },
 		{ "virtio_fs_extra_args", "[\"-o\", \"a\"]", NULL },
 		{ "virtio_fs_extra_args", "[1]", "must be a list of strings only, not an integer" },
@@ -136,11 +136,17 @@ static void test_works(void **state)
 	autoptr(toml) yes = parse("\"virtio-fs\"");
 	autoptr(toml) no = parse("\"none\"");
 	autoptr(toml) empty = parse("\"\"");
+	autoptr(toml) yes_bool = parse("true");
+	autoptr(toml) no_bool = parse("false");
+	const struct config_key *sizing =
+		config_key_find(CONFIG_RUNTIME, "static_sandbox_resource_mgmt");
 
 	assert_true(config_value_works(key("shared_fs"), yes->child));
 	assert_false(config_value_works(key("shared_fs"), no->child));
 	assert_true(config_value_works(key("machine_type"), empty->child));
 	assert_true(config_value_works(key("kernel_params"), no->child));
+	assert_true(config_value_works(sizing, yes_bool->child));
+	assert_false(config_value_works(sizing, no_bool->child));
 }
 
 static void test_harmless(void **state)
@@ -260,7 +266,7 @@ static void test_from_text(void **state)
 /* Whatever the text holds, a string arrives as it was. */
 static void test_from_text_quotes(void **state)
 {
-	static const char *const texts[] = { "",       "a\"b", "\\",	  "\"\n[x]\ny=1",
+	static const char *const texts[] = { "",       "a\"b", "\\",      "\"\n[x]\ny=1",
 					     "\t\x7f", "'''",  "\xc3\xa4" };
 
 	for (size_t i = 0; i < ARRAY_SIZE(texts); i++) {
@@ -277,8 +283,8 @@ static void test_from_text_quotes(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_check),	  cmocka_unit_test(test_bad_regex),
-		cmocka_unit_test(test_lengths),	  cmocka_unit_test(test_works),
+		cmocka_unit_test(test_check),     cmocka_unit_test(test_bad_regex),
+		cmocka_unit_test(test_lengths),   cmocka_unit_test(test_works),
 		cmocka_unit_test(test_harmless),  cmocka_unit_test(test_store),
 		cmocka_unit_test(test_from_text), cmocka_unit_test(test_from_text_quotes),
 	};
