@@ -124,8 +124,48 @@ int guest_connect(struct sandbox *s, struct error *e)
 	return -EINPROGRESS;
 }
 
+/* "NAME PARAMETER..." of the configuration, for a request. */
+struct modules {
+	size_t n;
+	struct strv *words;
+	Grpc__KernelModule *messages, **list;
+};
+
+static struct modules modules_make(const struct strv *lines)
+{
+	struct modules m = { .words = xnew_array(struct strv, lines->n + 1),
+			     .messages = xnew_array(Grpc__KernelModule, lines->n + 1),
+			     .list = xnew_array(Grpc__KernelModule *, lines->n + 1) };
+
+	for (size_t i = 0; i < lines->n; i++) {
+		struct strv *words = &m.words[m.n];
+		Grpc__KernelModule *message = &m.messages[m.n];
+
+		strv_split(words, lines->v[i], " ");
+		if (!words->n)
+			continue;
+		grpc__kernel_module__init(message);
+		message->name = words->v[0];
+		message->n_parameters = words->n - 1;
+		message->parameters = words->v + 1;
+		m.list[m.n++] = message;
+	}
+	return m;
+}
+
+static void modules_done(struct modules *m)
+{
+	for (size_t i = 0; i < m->n; i++)
+		strv_done(&m->words[i]);
+	free(m->words);
+	free(m->messages);
+	free(m->list);
+}
+DEFINE_AUTODONE(modules, modules_done);
+
 int guest_create_sandbox(struct sandbox *s, rpc_reply_fn *fn, void *data)
 {
+	autodone(modules) modules = modules_make(&s->config->agent.kernel_modules);
 	Grpc__CreateSandboxRequest rq = GRPC__CREATE_SANDBOX_REQUEST__INIT;
 	Grpc__Storage share = GRPC__STORAGE__INIT, *storages[] = { &share };
 
@@ -137,6 +177,8 @@ int guest_create_sandbox(struct sandbox *s, rpc_reply_fn *fn, void *data)
 	rq.n_storages = 1;
 	rq.sandbox_id = s->id;
 	rq.hostname = s->id;
+	rq.kernel_modules = modules.list;
+	rq.n_kernel_modules = modules.n;
 	guest_call(s, "CreateSandbox", &rq.base, SANDBOX_REQUEST_MS * 4, fn, data);
 	return -EINPROGRESS;
 }

@@ -148,6 +148,9 @@ int guest_network_check(struct container *c, struct error *e);
 /* Replaces type and source of a mount of the guest's spec. */
 void guest_spec_set_mount(Grpc__Mount *m, const char *type, const char *source);
 
+/* settings.c: lets the annotations of @spec into the configuration. */
+int sandbox_settings(struct sandbox *s, const oci_spec *spec, struct error *e);
+
 /* size.c */
 int sandbox_size(struct sandbox *s, const oci_spec *spec, struct error *e);
 

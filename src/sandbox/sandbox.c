@@ -30,9 +30,6 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
-/* Unprivileged ids for VMM and devices: one per sandbox, outside of what distributions hand out. */
-#define JAIL_UID_BASE 1879048192u
-
 struct sandbox *sandbox_new(const struct sandbox_params *p)
 {
 	struct sandbox *s = xnew(struct sandbox);
@@ -48,7 +45,6 @@ struct sandbox *sandbox_new(const struct sandbox_params *p)
 	s->sock = xasprintf("%s/vsock", s->dir);
 	s->vsock_fd = s->fs_fd = s->cgroup_fd = s->log_stream = s->log_file = -1;
 	s->dirfd = open(s->dir, O_PATH | O_DIRECTORY | O_CLOEXEC);
-	s->jail_uid = s->config->hypervisor.rootless ? JAIL_UID_BASE + (uid_t)getpid() : 0;
 	list_init(&s->boot_waiters);
 	list_init(&s->containers);
 	list_init(&s->attached);
@@ -248,10 +244,17 @@ void sandbox_free(struct sandbox *s)
 
 /* --- boot --- */
 
-/* The first container decides size and cgroup. */
+/* The first container decides settings, size and cgroup. */
 static struct container *first_container(struct sandbox *s)
 {
 	return list_entry(s->containers.next, struct container, link);
+}
+
+static int boot_settings(void *data, struct error *e)
+{
+	struct sandbox *s = data;
+
+	return sandbox_settings(s, first_container(s)->spec, e);
 }
 
 static int boot_size(void *data, struct error *e)
@@ -436,6 +439,7 @@ static int boot_sandbox(void *data, struct error *e)
 }
 
 static const struct op_step boot_steps[] = {
+	{ "read the annotations", boot_settings, NULL },
 	{ "choose the size", boot_size, NULL },
 	{ "make the cgroup", boot_cgroup, boot_cgroup_undo },
 	{ "make the share", boot_share, boot_share_undo },

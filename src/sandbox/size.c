@@ -60,11 +60,10 @@ int sandbox_size(struct sandbox *s, const oci_spec *spec, struct error *e)
 {
 	const struct config_hypervisor *h = &s->config->hypervisor;
 	struct workload w = workload_of(spec);
-	unsigned host_cpus = (unsigned)MAX(get_nprocs(), 1);
 	uint64_t host_mib = host_mem_mib();
 
 	s->vcpus = (unsigned)ceil(w.cpus > 0 ? w.cpus + h->overhead_vcpus : h->default_vcpus);
-	s->vcpus = MIN(MAX(s->vcpus, 1u), host_cpus);
+	s->vcpus = MIN(MAX(s->vcpus, 1u), h->default_maxvcpus);
 	s->mem_mib = w.mem_bytes ? (w.mem_bytes >> 20) + h->overhead_memory : h->default_memory;
 	if (s->mem_mib < SIZE_MEM_MIN_MIB)
 		return error_plain(
