@@ -217,6 +217,8 @@ void json_add_double(struct json_writer *w, const char *key, double v)
 		if (strtod(text, NULL) == v)
 			break;
 	}
+	if (v == 0 && signbit(v))
+		snprintf(text, sizeof(text), "-0.0"); /* "-0" would read back as an integer, which has no -0 */
 	if (begin_value(w, key))
 		put_str(w, text);
 }

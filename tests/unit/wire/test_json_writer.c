@@ -106,6 +106,7 @@ static void test_doubles(void **state)
 	autodone(buf) b = BUF_INIT(4096);
 
 	assert_string_equal(number(&b, 0), "0");
+	assert_string_equal(number(&b, -0.0), "-0.0");
 	assert_string_equal(number(&b, 0.1), "0.1");
 	assert_string_equal(number(&b, 1e6), "1000000");
 	assert_string_equal(number(&b, 1.0 / 3), "0.3333333333333333");
