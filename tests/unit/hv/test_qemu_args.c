@@ -44,7 +44,8 @@ static void test_microvm_tcg(void **state)
 		"-sandbox",
 		"on,obsolete=deny,elevateprivileges=deny,spawn=deny,resourcecontrol=deny",
 		"-machine",
-		"microvm,acpi=on,pcie=off,usb=off,memory-backend=mem,mem-merge=off,dump-guest-core="
+		"microvm,acpi=on,pcie=off,rtc=on,usb=off,memory-backend=mem,mem-merge=off,dump-"
+		"guest-core="
 		"off",
 		"-global",
 		"virtio-mmio.force-legacy=false",
