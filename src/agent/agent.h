@@ -2,8 +2,9 @@
 /*
  * agent - the state of caisson-agent: one loop, one server, one sandbox.
  *
- * The agent is process 1 of a guest and does what the host asks over ttRPC: containers, their processes and stdio. It is one
- * thread; nothing it does waits for the host, a container or the virtio-fs daemon.
+ * The agent is process 1 of a guest and does what the host asks over ttRPC: containers, their
+ * processes and stdio. It is one thread; nothing it does waits for the host, a container or the
+ * virtio-fs daemon.
  */
 #pragma once
 
@@ -18,6 +19,7 @@
 #include "rpc/address.h"
 
 struct alog;
+struct console;
 struct loop;
 struct rpc_server;
 
@@ -25,6 +27,7 @@ struct agent {
 	struct loop *loop;
 	struct rpc_server *server;
 	struct alog *log;
+	struct console *console; /* NULL: switched off */
 	const struct agent_conf *conf;
 	struct rpc_address addr;
 	bool init; /* process 1: the machine is ours */

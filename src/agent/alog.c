@@ -2,8 +2,8 @@
 /*
  * alog - see alog.h.
  *
- * Positions count bytes since the start (`end`, and `at` of each client); the ring holds the last LIMIT_AGENT_LOG_RING of
- * them, its pages are touched as it fills.
+ * Positions count bytes since the start (`end`, and `at` of each client); the ring holds the last
+ * LIMIT_AGENT_LOG_RING of them, its pages are touched as it fills.
  */
 #include "agent/alog.h"
 
@@ -61,7 +61,8 @@ static char ring_byte(const struct alog *a, uint64_t pos)
 	return a->ring[pos % RING];
 }
 
-/* A client that fell behind the ring goes on at the next whole line; with the words that say so. -errno if it cannot be told. */
+/* A client that fell behind the ring goes on at the next whole line; with the words that say so.
+ * -errno if it cannot be told. */
 static int client_catch_up(struct log_client *c)
 {
 	uint64_t oldest = c->log->end > RING ? c->log->end - RING : 0, lost;
@@ -73,7 +74,8 @@ static int client_catch_up(struct log_client *c)
 	lost = oldest - c->at;
 	while (oldest < c->log->end && ring_byte(c->log, oldest++) != '\n')
 		lost++;
-	n = snprintf(text, sizeof(text), "... %llu bytes of the log are lost ...\n", (unsigned long long)lost);
+	n = snprintf(text, sizeof(text), "... %llu bytes of the log are lost ...\n",
+		     (unsigned long long)lost);
 	if (send(c->fd, text, (size_t)n, MSG_NOSIGNAL | MSG_DONTWAIT) < 0)
 		return -errno;
 	c->at = oldest;

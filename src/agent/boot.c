@@ -22,7 +22,8 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-#define BOOT_FILES (1 << 20) /* RLIMIT_NOFILE, which containers inherit unless their spec says otherwise */
+#define BOOT_FILES \
+	(1 << 20) /* RLIMIT_NOFILE, which containers inherit unless their spec says otherwise */
 
 static const struct boot_mount {
 	const char *type, *target;
@@ -32,7 +33,8 @@ static const struct boot_mount {
 	{ "proc", "/proc", MS_NOSUID | MS_NOEXEC | MS_NODEV, NULL },
 	{ "sysfs", "/sys", MS_NOSUID | MS_NOEXEC | MS_NODEV, NULL },
 	{ "devtmpfs", "/dev", MS_NOSUID, "mode=0755" },
-	{ "devpts", "/dev/pts", MS_NOSUID | MS_NOEXEC, "newinstance,gid=5,mode=0620,ptmxmode=0666" },
+	{ "devpts", "/dev/pts", MS_NOSUID | MS_NOEXEC,
+	  "newinstance,gid=5,mode=0620,ptmxmode=0666" },
 	{ "tmpfs", "/dev/shm", MS_NOSUID | MS_NODEV, "mode=1777" },
 	{ "tmpfs", "/run", MS_NOSUID | MS_NODEV, "mode=0755" },
 	{ "tmpfs", "/tmp", MS_NOSUID | MS_NODEV, "mode=1777" },
@@ -58,14 +60,13 @@ static int link_devices(struct error *e)
 	static const struct {
 		const char *path, *target;
 	} links[] = {
-		{ "/dev/ptmx", "pts/ptmx" },
-		{ "/dev/fd", "/proc/self/fd" },
-		{ "/dev/stdin", "/proc/self/fd/0" },
-		{ "/dev/stdout", "/proc/self/fd/1" },
+		{ "/dev/ptmx", "pts/ptmx" },          { "/dev/fd", "/proc/self/fd" },
+		{ "/dev/stdin", "/proc/self/fd/0" },  { "/dev/stdout", "/proc/self/fd/1" },
 		{ "/dev/stderr", "/proc/self/fd/2" },
 	};
 
-	unlink("/dev/ptmx"); /* devtmpfs's node is for the first devpts instance, which is not ours */
+	unlink("/dev/ptmx"); /* devtmpfs's node is for the first devpts instance, which is not ours
+			      */
 	for (size_t i = 0; i < ARRAY_SIZE(links); i++)
 		if (symlink(links[i].target, links[i].path) < 0 && errno != EEXIST)
 			return error_set(e, errno, "link %s", links[i].path);
@@ -123,7 +124,8 @@ int boot_cmdline(char **ret, struct error *e)
 	return r < 0 ? error_set(e, r, "read /proc/cmdline") : 0;
 }
 
-/* Without a modprobe, the kernel need not start a process to find that out each time it misses a module. */
+/* Without a modprobe, the kernel need not start a process to find that out each time it misses a
+ * module. */
 static void silence_modprobe(void)
 {
 	int r;
@@ -161,7 +163,8 @@ int boot_modules(int (*loaded)(void *data, struct error *e), void *data, struct 
 		return error_set(e, r, "read %s/load", BOOT_MODULES);
 	silence_modprobe();
 	r = loaded(data, e);
-	for (char *line = list ? strtok_r(list, "\n", &save) : NULL; line; line = strtok_r(NULL, "\n", &save)) {
+	for (char *line = list ? strtok_r(list, "\n", &save) : NULL; line;
+	     line = strtok_r(NULL, "\n", &save)) {
 		load_line(line);
 		if (r == 0)
 			r = loaded(data, e);

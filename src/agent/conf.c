@@ -56,7 +56,9 @@ static int parse_level(const char *s)
 		const char *name;
 		int level;
 	} more[] = {
-		{ "critical", LOG_LEVEL_ERROR }, { "fatal", LOG_LEVEL_ERROR }, { "panic", LOG_LEVEL_ERROR },
+		{ "critical", LOG_LEVEL_ERROR },
+		{ "fatal", LOG_LEVEL_ERROR },
+		{ "panic", LOG_LEVEL_ERROR },
 		{ "trace", LOG_LEVEL_DEBUG },
 	};
 
@@ -121,10 +123,12 @@ static void conf_word(struct agent_conf *c, char *word)
 	if (r == -ENOENT)
 		strv_addf(&c->unknown, "agent.%.64s is not known", name);
 	else
-		strv_addf(&c->unknown, "agent.%.64s: \"%.64s\" is not a valid value", name, eq ? eq + 1 : "");
+		strv_addf(&c->unknown, "agent.%.64s: \"%.64s\" is not a valid value", name,
+			  eq ? eq + 1 : "");
 }
 
-/* Cuts the next word off at @p; double quotes keep blanks together and are removed, as the kernel does. NULL at the end. */
+/* Cuts the next word off at @p; double quotes keep blanks together and are removed, as the kernel
+ * does. NULL at the end. */
 static char *next_word(char **p)
 {
 	char *s = *p, *word, *out;

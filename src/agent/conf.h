@@ -1,10 +1,11 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * conf - the agent's settings: from the kernel command line in a guest ("agent.log=debug"), from the program's own command
- * line elsewhere.
+ * conf - the agent's settings: from the kernel command line in a guest ("agent.log=debug"), from
+ * the program's own command line elsewhere.
  *
- * The names are Kata's, so that a Kata configuration's kernel_params keep their meaning. A name that is not in the table is
- * kept for a warning; it is not an error, because the command line may have been written for another agent.
+ * The names are Kata's, so that a Kata configuration's kernel_params keep their meaning. A name
+ * that is not in the table is kept for a warning; it is not an error, because the command line may
+ * have been written for another agent.
  */
 #pragma once
 
@@ -23,21 +24,22 @@
 
 struct agent_conf {
 	char *server_addr; /* "vsock://CID:PORT" or "unix://PATH" */
-	char *run_dir; /* bundles, share, sandbox files */
-	int log_level; /* enum log_level */
-	uint32_t log_port;
+	char *run_dir;     /* bundles, share, sandbox files */
+	int log_level;     /* enum log_level */
+	uint32_t log_port; /* 0: not served; the next two likewise */
 	uint32_t stream_port;
 	bool debug_console;
 	uint32_t debug_console_port;
-	uint32_t pipe_size; /* bytes of the containers' stdio pipes, 0: the kernel's default */
-	bool devmode; /* programs may dump core */
-	struct strv unknown; /* names of agent.* settings that nobody reads, and values that make no sense */
+	uint32_t pipe_size;  /* bytes of the containers' stdio pipes, 0: the kernel's default */
+	bool devmode;        /* programs may dump core */
+	struct strv unknown; /* names of agent.* settings that nobody reads, and values that make no
+				sense */
 };
 
 void agent_conf_init(struct agent_conf *c);
 void agent_conf_done(struct agent_conf *c);
 DEFINE_AUTODONE(agent_conf, agent_conf_done);
 
-/* Reads the kernel's command line @text. Never fails: what cannot be used is named in @c->unknown, at most LIMIT_AGENT_UNKNOWN
- * of them. */
+/* Reads the kernel's command line @text. Never fails: what cannot be used is named in @c->unknown,
+ * at most LIMIT_AGENT_UNKNOWN of them. */
 void agent_conf_parse_cmdline(struct agent_conf *c, const char *text);

@@ -3,6 +3,7 @@
 #include "agent/container.h"
 
 #include "agent/agent.h"
+#include "agent/console.h"
 #include "agent/ctr.h"
 
 #include "rpc/ttrpc.h"
@@ -76,7 +77,8 @@ static struct process *lookup_process(struct container *c, const char *exec_id)
 	return NULL;
 }
 
-int container_find_process(struct container *c, const char *exec_id, struct process **ret, struct error *e)
+int container_find_process(struct container *c, const char *exec_id, struct process **ret,
+			   struct error *e)
 {
 	bool init = str_empty(exec_id) || str_eq(exec_id, c->id);
 	int r = init ? 0 : id_check(exec_id, "exec id", e);
@@ -86,12 +88,14 @@ int container_find_process(struct container *c, const char *exec_id, struct proc
 		return r;
 	p = lookup_process(c, init ? "" : exec_id);
 	if (!p)
-		return error_plain(e, ENOENT, "container %s has no process %s", c->id, init ? "yet" : exec_id);
+		return error_plain(e, ENOENT, "container %s has no process %s", c->id,
+				   init ? "yet" : exec_id);
 	*ret = p;
 	return 0;
 }
 
-int container_find_both(struct agent *a, const char *id, const char *exec_id, struct process **ret, struct error *e)
+int container_find_both(struct agent *a, const char *id, const char *exec_id, struct process **ret,
+			struct error *e)
 {
 	struct container *c;
 	int r = container_find(a, id, &c, e);
@@ -136,13 +140,16 @@ static int check_request(struct agent *a, const Grpc__CreateContainerRequest *re
 		return error_plain(e, EBUSY, "there is no sandbox yet (CreateSandbox comes first)");
 	if (lookup(a, req->container_id))
 		return error_plain(e, EEXIST, "container %s exists already", req->container_id);
-	if (a->containers.n >= LIMIT_AGENT_CONTAINERS || a->containers.nprocesses >= LIMIT_AGENT_PROCESSES)
-		return error_plain(e, ENOBUFS, "too many containers or processes: %u, %u", a->containers.n,
-				   a->containers.nprocesses);
+	if (a->containers.n >= LIMIT_AGENT_CONTAINERS ||
+	    a->containers.nprocesses >= LIMIT_AGENT_PROCESSES)
+		return error_plain(e, ENOBUFS, "too many containers or processes: %u, %u",
+				   a->containers.n, a->containers.nprocesses);
 	if (req->n_devices)
-		return error_plain(e, EOPNOTSUPP, "devices of type %s are not supported", req->devices[0]->type);
+		return error_plain(e, EOPNOTSUPP, "devices of type %s are not supported",
+				   req->devices[0]->type);
 	if (req->n_shared_mounts)
-		return error_plain(e, EOPNOTSUPP, "shared mounts between containers are not supported");
+		return error_plain(e, EOPNOTSUPP,
+				   "shared mounts between containers are not supported");
 	return check_spec(req->oci, e);
 }
 
@@ -163,7 +170,8 @@ static struct container *container_new(struct agent *a, const char *id)
 	return c;
 }
 
-static int container_prepare(struct container *c, const Grpc__CreateContainerRequest *req, struct error *e)
+static int container_prepare(struct container *c, const Grpc__CreateContainerRequest *req,
+			     struct error *e)
 {
 	int r = remember_spec(c, req->oci, e);
 
@@ -174,11 +182,12 @@ static int container_prepare(struct container *c, const Grpc__CreateContainerReq
 		return -EINVAL;
 	if (path_mkdir_all(c->bundle, 0700) < 0)
 		return error_set(e, errno, "create %s", c->bundle);
-	return storages_add(&c->agent->sandbox.storages, req->storages, req->n_storages, &c->storages, e);
+	return storages_add(&c->agent->sandbox.storages, req->storages, req->n_storages,
+			    &c->storages, e);
 }
 
-static int container_launch(struct container *c, const Grpc__CreateContainerRequest *req, struct rpc_call *call,
-			    struct error *e)
+static int container_launch(struct container *c, const Grpc__CreateContainerRequest *req,
+			    struct rpc_call *call, struct error *e)
 {
 	const struct process_request pr = {
 		.exec_id = "",
@@ -186,7 +195,10 @@ static int container_launch(struct container *c, const Grpc__CreateContainerRequ
 		.port = { req->stdin_port, req->stdout_port, req->stderr_port },
 	};
 	struct ctr_request rq = {
-		.id = c->id, .spec = req->oci, .bundle = c->bundle, .string_user = req->string_user,
+		.id = c->id,
+		.spec = req->oci,
+		.bundle = c->bundle,
+		.string_user = req->string_user,
 	};
 
 	sandbox_shared_ns(&c->agent->sandbox, req->oci, req->sandbox_pidns, &rq.shared);
@@ -205,7 +217,8 @@ int container_ready(struct container *c, struct process *init, struct error *e)
 	return c->lends_pidns ? sandbox_lend_pidns(&c->agent->sandbox, init->pid, e) : 0;
 }
 
-int container_create(struct agent *a, const Grpc__CreateContainerRequest *req, struct rpc_call *call, struct error *e)
+int container_create(struct agent *a, const Grpc__CreateContainerRequest *req,
+		     struct rpc_call *call, struct error *e)
 {
 	struct container *c;
 	struct error why = ERROR_INIT;
@@ -234,7 +247,8 @@ static unsigned count_waited(const struct container *c)
 	return n;
 }
 
-/* Makes room: exec'd processes whose end somebody knows are forgotten, the oldest first, and @exec_id may be used again. */
+/* Makes room: exec'd processes whose end somebody knows are forgotten, the oldest first, and
+ * @exec_id may be used again. */
 static void forget_waited(struct container *c, const char *exec_id)
 {
 	unsigned n = count_waited(c);
@@ -250,7 +264,8 @@ static void forget_waited(struct container *c, const char *exec_id)
 	}
 }
 
-static int check_exec(struct container *c, const Grpc__ExecProcessRequest *req, struct process **ret_init, struct error *e)
+static int check_exec(struct container *c, const Grpc__ExecProcessRequest *req,
+		      struct process **ret_init, struct error *e)
 {
 	struct process *init = container_init_process(c);
 	int r = id_check(req->exec_id, "exec id", e);
@@ -258,9 +273,11 @@ static int check_exec(struct container *c, const Grpc__ExecProcessRequest *req, 
 	if (r < 0)
 		return r;
 	if (str_eq(req->exec_id, c->id) || lookup_process(c, req->exec_id))
-		return error_plain(e, EEXIST, "container %s has a process %s already", c->id, req->exec_id);
+		return error_plain(e, EEXIST, "container %s has a process %s already", c->id,
+				   req->exec_id);
 	if (c->agent->containers.nprocesses >= LIMIT_AGENT_PROCESSES)
-		return error_plain(e, ENOBUFS, "too many processes: %u", c->agent->containers.nprocesses);
+		return error_plain(e, ENOBUFS, "too many processes: %u",
+				   c->agent->containers.nprocesses);
 	if (!init || init->state == PROCESS_SETTING_UP || init->state == PROCESS_EXITED)
 		return error_plain(e, EBUSY, "container %s is not running", c->id);
 	if (!req->process || !req->process->n_args)
@@ -269,7 +286,8 @@ static int check_exec(struct container *c, const Grpc__ExecProcessRequest *req, 
 	return 0;
 }
 
-int container_exec(struct agent *a, const Grpc__ExecProcessRequest *req, struct rpc_call *call, struct error *e)
+int container_exec(struct agent *a, const Grpc__ExecProcessRequest *req, struct rpc_call *call,
+		   struct error *e)
 {
 	const struct process_request pr = {
 		.exec_id = req->exec_id,
@@ -318,7 +336,8 @@ int container_freeze(struct container *c, bool on, struct rpc_call *call, struct
 	if (r < 0)
 		return r;
 	if (c->frozen != on)
-		pending_fail_all(&c->freezers, ECANCELED, "the container was asked for the opposite");
+		pending_fail_all(&c->freezers, ECANCELED,
+				 "the container was asked for the opposite");
 	c->frozen = on;
 	r = pending_add(&c->freezers, call, NULL, e);
 	if (r >= 0)
@@ -477,7 +496,8 @@ static void on_timeout(struct loop_source *s, void *data)
 	pending_fail_all(&c->removers, ETIMEDOUT, "the container's processes do not end");
 }
 
-int container_remove(struct agent *a, const char *id, uint32_t timeout_s, struct rpc_call *call, struct error *e)
+int container_remove(struct agent *a, const char *id, uint32_t timeout_s, struct rpc_call *call,
+		     struct error *e)
 {
 	struct container *c;
 	int r = id_check(id, "container id", e);
@@ -492,7 +512,8 @@ int container_remove(struct agent *a, const char *id, uint32_t timeout_s, struct
 		return r;
 	if (timeout_s) {
 		loop_source_free(c->remove_timeout);
-		c->remove_timeout = loop_add_timer(a->loop, (int64_t)timeout_s * 1000, on_timeout, c);
+		c->remove_timeout =
+			loop_add_timer(a->loop, (int64_t)timeout_s * 1000, on_timeout, c);
 	}
 	return pending_add(&c->removers, call, NULL, e);
 }
@@ -527,8 +548,10 @@ static void reaped(struct agent *a, pid_t pid, int status)
 	struct process *p = process_of_pid(a, pid);
 	struct container *c;
 
-	if (!p)
-		return; /* an orphan of some container */
+	if (!p) { /* a shell of the debug console, or an orphan of some container */
+		console_reaped(a->console, pid);
+		return;
+	}
 	c = p->ctr;
 	events_look(&a->events, c);
 	process_exited(p, status);

@@ -49,7 +49,8 @@ void events_look(struct events *ev, struct container *c)
 	if (c->watch[WATCH_MEMORY] < 0 || ctr_cgroup_oom_kills(c->cgroup, &n) < 0)
 		return;
 	if (n > c->oom_kills) {
-		log_info("container %s: the OOM killer struck (%llu)", c->id, (unsigned long long)n);
+		log_info("container %s: the OOM killer struck (%llu)", c->id,
+			 (unsigned long long)n);
 		c->oom = true;
 	}
 	c->oom_kills = n;
@@ -114,7 +115,8 @@ void events_watch(struct events *ev, struct container *c)
 
 void events_unwatch(struct events *ev, struct container *c)
 {
-	/* The kernel has dropped the watches of removed files by itself; then this fails, which is as good. */
+	/* The kernel has dropped the watches of removed files by itself; then this fails, which is
+	 * as good. */
 	for (size_t i = 0; i < ARRAY_SIZE(c->watch); i++) {
 		if (c->watch[i] >= 0)
 			inotify_rm_watch(ev->fd, c->watch[i]);

@@ -1,9 +1,10 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * events - what the kernel says about the containers' cgroups: the OOM killer struck (GetOOMEvent), the last process has gone.
+ * events - what the kernel says about the containers' cgroups: the OOM killer struck (GetOOMEvent),
+ * the last process has gone.
  *
- * Both come as changes of files, seen by one inotify. An OOM kill is reported once per container and change, also if it
- * happened before anybody asked; several in a row may become one.
+ * Both come as changes of files, seen by one inotify. An OOM kill is reported once per container
+ * and change, also if it happened before anybody asked; several in a row may become one.
  */
 #pragma once
 

@@ -78,12 +78,13 @@ int guest_reseed(const Grpc__ReseedRandomDevRequest *rq, struct error *e)
 		return error_set(e, r, "write /dev/random");
 	if (ioctl(fd, RNDADDTOENTCNT, &bits) < 0)
 		return error_set(e, errno, "credit the random data");
-	return ioctl(fd, RNDRESEEDCRNG, 0) < 0 ? error_set(e, errno, "reseed the random numbers") : 0;
+	return ioctl(fd, RNDRESEEDCRNG, 0) < 0 ? error_set(e, errno, "reseed the random numbers")
+					       : 0;
 }
 
 /*
- * Writes "1" to DIR/<name>/online wherever it says "0", for names made of @prefix and a number. How many are online then; without
- * the directory, 0.
+ * Writes "1" to DIR/<name>/online wherever it says "0", for names made of @prefix and a number. How
+ * many are online then; without the directory, 0.
  */
 static unsigned online_all(const char *dir, const char *prefix)
 {
@@ -119,6 +120,7 @@ int guest_online(const Grpc__OnlineCPUMemRequest *rq, struct error *e)
 	if (!rq->cpu_only)
 		online_all(SYS_MEMORY, "memory");
 	if (rq->wait && n < rq->nb_cpus)
-		return error_plain(e, EAGAIN, "%u processors are online, %u are expected", n, rq->nb_cpus);
+		return error_plain(e, EAGAIN, "%u processors are online, %u are expected", n,
+				   rq->nb_cpus);
 	return 0;
 }

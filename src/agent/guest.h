@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * guest - calls about the machine itself: what it is, its clock, its random numbers, processors and memory that were plugged in.
+ * guest - calls about the machine itself: what it is, its clock, its random numbers, processors and
+ * memory that were plugged in.
  */
 #pragma once
 
@@ -18,7 +19,7 @@ void guest_details(struct agent *a, const Grpc__GuestDetailsRequest *rq, struct 
 int guest_set_time(const Grpc__SetGuestDateTimeRequest *rq, struct error *e);
 int guest_reseed(const Grpc__ReseedRandomDevRequest *rq, struct error *e);
 /*
- * Brings processors and memory online that are there and are not yet. With @rq->wait, fewer than nb_cpus processors are
- * an error the host may try again after: -EAGAIN.
+ * Brings processors and memory online that are there and are not yet. With @rq->wait, fewer than
+ * nb_cpus processors are an error the host may try again after: -EAGAIN.
  */
 int guest_online(const Grpc__OnlineCPUMemRequest *rq, struct error *e);

@@ -1,11 +1,12 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * caisson-agent - the program: process 1 of a guest, or with --address an agent on an ordinary machine, which is how it is
- * tested.
+ * caisson-agent - the program: process 1 of a guest, or with --address an agent on an ordinary
+ * machine, which is how it is tested.
  */
 #include "agent/agent.h"
 #include "agent/alog.h"
 #include "agent/boot.h"
+#include "agent/console.h"
 #include "agent/listen.h"
 #include "agent/service.h"
 
@@ -58,30 +59,63 @@ void agent_shutdown(struct agent *a)
 	list_for_each(c, &a->containers.head, link)
 		container_kill(c);
 	rpc_server_on_idle(a->server, on_idle, a);
-	a->linger = loop_add_timer(a->loop, rpc_server_clients(a->server) ? LINGER_MS : 0, end_loop, a);
+	a->linger =
+		loop_add_timer(a->loop, rpc_server_clients(a->server) ? LINGER_MS : 0, end_loop, a);
 	if (!a->linger)
 		loop_quit(a->loop, 0);
+}
+
+static int serve_rpc(struct agent *a, int fd, struct error *e)
+{
+	int r = rpc_server_listen(a->server, fd, agent_peer_check, NULL);
+
+	return r < 0 ? error_set(e, r, "serve") : 0;
+}
+
+static int serve_streams(struct agent *a, int fd, struct error *e)
+{
+	return streams_start(&a->streams, a->loop, fd, e);
+}
+
+static int serve_log(struct agent *a, int fd, struct error *e)
+{
+	return alog_listen(a->log, fd, e);
+}
+
+static int serve_console(struct agent *a, int fd, struct error *e)
+{
+	a->console = console_new(a->loop, &a->relays, fd, e);
+	return a->console ? 0 : -EIO;
 }
 
 /* > 0: listening. 0: the kernel has no vsock yet. */
 static int agent_start_listening(void *data, struct error *e)
 {
 	struct agent *a = data;
-	int fd = agent_listen(&a->addr, 0, e), r;
+	const struct {
+		bool on;
+		uint32_t port;                                          /* 0: the address's own */
+		int (*serve)(struct agent *a, int fd, struct error *e); /* owns fd */
+	} ports[] = {
+		{ true, 0, serve_rpc },
+		{ a->conf->stream_port, a->conf->stream_port, serve_streams },
+		{ a->conf->log_port, a->conf->log_port, serve_log },
+		{ a->conf->debug_console && a->conf->debug_console_port,
+		  a->conf->debug_console_port, serve_console },
+	};
 
-	if (fd == -EAFNOSUPPORT)
-		return 0;
-	r = fd < 0 ? fd : rpc_server_listen(a->server, fd, agent_peer_check, NULL);
-	if (r < 0)
-		return r;
-	fd = agent_listen(&a->addr, a->conf->stream_port, e);
-	r = fd < 0 ? fd : streams_start(&a->streams, a->loop, fd, e);
-	if (r < 0)
-		return r;
-	fd = agent_listen(&a->addr, a->conf->log_port, e);
-	r = fd < 0 ? fd : alog_listen(a->log, fd, e);
-	if (r < 0)
-		return r;
+	for (size_t i = 0; i < ARRAY_SIZE(ports); i++) {
+		int fd, r;
+
+		if (!ports[i].on)
+			continue;
+		fd = agent_listen(&a->addr, ports[i].port, e);
+		if (fd == -EAFNOSUPPORT && i == 0)
+			return 0;
+		r = fd < 0 ? fd : ports[i].serve(a, fd, e);
+		if (r < 0)
+			return r;
+	}
 	a->listening = true;
 	return 1;
 }
@@ -125,7 +159,8 @@ static int agent_run(struct agent *a, struct error *e)
 	if (r < 0)
 		return r;
 	if (!a->listening)
-		return error_plain(e, EAFNOSUPPORT, "the kernel has no vsock: nobody can reach the agent");
+		return error_plain(e, EAFNOSUPPORT,
+				   "the kernel has no vsock: nobody can reach the agent");
 	if (a->init)
 		boot_finish(a->conf->devmode);
 	log_info("version %s listens on %s", CAISSON_VERSION, a->conf->server_addr);
@@ -140,6 +175,7 @@ static void agent_done(struct agent *a)
 	sandbox_done(&a->sandbox);
 	rpc_server_free(a->server);
 	streams_done(&a->streams);
+	console_free(a->console);
 	relay_set_done(&a->relays);
 	alog_free(a->log);
 	rpc_address_done(&a->addr);
@@ -195,9 +231,12 @@ struct options {
 };
 
 static const struct arg_option option_table[] = {
-	{ "address", 'a', ARG_STRING, offsetof(struct options, address), "URL", "listen on unix://PATH or vsock://CID:PORT" },
-	{ "run-dir", 'r', ARG_STRING, offsetof(struct options, run_dir), "DIR", "bundles and mounts (" AGENT_RUN_DIR ")" },
-	{ "log-level", 'l', ARG_STRING, offsetof(struct options, log_level), "LEVEL", "error, warn, info or debug" },
+	{ "address", 'a', ARG_STRING, offsetof(struct options, address), "URL",
+	  "listen on unix://PATH or vsock://CID:PORT" },
+	{ "run-dir", 'r', ARG_STRING, offsetof(struct options, run_dir), "DIR",
+	  "bundles and mounts (" AGENT_RUN_DIR ")" },
+	{ "log-level", 'l', ARG_STRING, offsetof(struct options, log_level), "LEVEL",
+	  "error, warn, info or debug" },
 	{ "help", 'h', ARG_BOOL, offsetof(struct options, help), NULL, "show this text" },
 	{ "version", 'v', ARG_BOOL, offsetof(struct options, version), NULL, "show the version" },
 };
@@ -221,7 +260,8 @@ static int conf_from_options(struct agent_conf *conf, const struct options *o, s
 
 static int main_options(int argc, char **argv)
 {
-	static const struct arg_spec spec = { .options = option_table, .n = ARRAY_SIZE(option_table) };
+	static const struct arg_spec spec = { .options = option_table,
+					      .n = ARRAY_SIZE(option_table) };
 	autodone(agent_conf) conf;
 	struct options o = { 0 };
 	struct error e = ERROR_INIT;

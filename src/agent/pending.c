@@ -20,12 +20,14 @@ static void on_cancel(void *data)
 	rpc_call_failf(pending_take(p), ECANCELED, "the caller went away");
 }
 
-int pending_add(struct pending_list *l, struct rpc_call *call, const ProtobufCMessage *req, struct error *e)
+int pending_add(struct pending_list *l, struct rpc_call *call, const ProtobufCMessage *req,
+		struct error *e)
 {
 	struct pending *p;
 
 	if (l->n >= l->max)
-		return error_plain(e, ENOBUFS, "%s: %u calls wait already", rpc_call_method(call), l->n);
+		return error_plain(e, ENOBUFS, "%s: %u calls wait already", rpc_call_method(call),
+				   l->n);
 	p = xnew(struct pending);
 	p->home = l;
 	p->call = call;

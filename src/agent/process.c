@@ -73,12 +73,12 @@ static void plan_stdio(const struct process_request *pr, struct procio_request *
 }
 
 /* Forks the set-up and watches it. */
-static int process_fork(struct process *p, const struct process_request *pr, struct ctr_request *rq, struct process *init,
-			struct error *e)
+static int process_fork(struct process *p, const struct process_request *pr, struct ctr_request *rq,
+			struct process *init, struct error *e)
 {
 	struct ctr_child child = { .sync = -1 };
-	int r = init ? ctr_exec(rq, pr->process, &p->ctr->pins, init->pid, &child, e) :
-		       ctr_create(rq, &child, e);
+	int r = init ? ctr_exec(rq, pr->process, &p->ctr->pins, init->pid, &child, e)
+		     : ctr_create(rq, &child, e);
 
 	if (r < 0)
 		return r;
@@ -88,8 +88,8 @@ static int process_fork(struct process *p, const struct process_request *pr, str
 	return p->sync_io ? 0 : error_set(e, errno, "watch the set-up of a process");
 }
 
-int process_create(struct container *c, const struct process_request *pr, struct ctr_request *rq, struct process *init,
-		   struct rpc_call *call, struct error *e)
+int process_create(struct container *c, const struct process_request *pr, struct ctr_request *rq,
+		   struct process *init, struct rpc_call *call, struct error *e)
 {
 	struct process *p = process_new(c, pr->exec_id);
 	struct procio_request sr;
@@ -173,7 +173,8 @@ static void on_report(struct process *p, const struct ctr_report *rp, int master
 	if (rp->type == CTR_ERROR)
 		error_plain(&e, rp->code ? rp->code : EIO, "%s", rp->text);
 	else
-		error_plain(&e, EPROTO, "the set-up of the process sent message %u in state %d", rp->type, (int)was);
+		error_plain(&e, EPROTO, "the set-up of the process sent message %u in state %d",
+			    rp->type, (int)was);
 	process_failed(p, was, &e);
 }
 
@@ -219,8 +220,9 @@ int process_start(struct process *p, struct rpc_call *call, struct error *e)
 
 	if (p->state != PROCESS_READY)
 		return error_plain(e, EBUSY, "container %s %s", p->ctr->id,
-				   p->state == PROCESS_SETTING_UP ? "is still being created" :
-				   p->state == PROCESS_EXITED ? "has ended" : "has been started already");
+				   p->state == PROCESS_SETTING_UP ? "is still being created"
+				   : p->state == PROCESS_EXITED   ? "has ended"
+								  : "has been started already");
 	r = ctr_release(p->sync, e);
 	if (r < 0)
 		return r;
@@ -257,8 +259,8 @@ void process_exited(struct process *p, int wait_status)
 	close_sync(p);
 	if (p->call)
 		ended_early(p, was);
-	log_debug("container %s %s: pid %d ended with status %d", p->ctr->id, is_init(p) ? "init" : p->exec_id, (int)p->pid,
-		  p->exit_code);
+	log_debug("container %s %s: pid %d ended with status %d", p->ctr->id,
+		  is_init(p) ? "init" : p->exec_id, (int)p->pid, p->exit_code);
 	procio_exited(&p->io);
 	while ((w = pending_first(&p->waiters)))
 		reply_status(p, pending_take(w));

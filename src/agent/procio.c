@@ -71,7 +71,8 @@ static int take_stream(struct procio *s, uint32_t port, int *ret, struct error *
 	return *ret < 0 ? *ret : 0;
 }
 
-/* A pipe for stream @i, whose process end is *ret. @conn is the host's connection (owned), or -1 with calls. */
+/* A pipe for stream @i, whose process end is *ret. @conn is the host's connection (owned), or -1
+ * with calls. */
 static int open_one(struct procio *s, int i, int conn, int *ret, struct error *e)
 {
 	int mine = i == 0 ? 1 : 0, ends[2];
@@ -96,7 +97,8 @@ static int open_one(struct procio *s, int i, int conn, int *ret, struct error *e
 	return r;
 }
 
-static int open_pipes(struct procio *s, const struct procio_request *rq, int child[3], struct error *e)
+static int open_pipes(struct procio *s, const struct procio_request *rq, int child[3],
+		      struct error *e)
 {
 	for (int i = 0; i < 3; i++) {
 		int conn, r = take_stream(s, rq->port[i], &conn, e);
@@ -139,7 +141,8 @@ static int connect_terminal(struct procio *s, int i, struct error *e)
 		s->fd[i] = fd;
 		return 0;
 	}
-	return i == 0 ? relay_start(&s->agent->relays, conn, fd, e) : relay_start(&s->agent->relays, fd, conn, e);
+	return i == 0 ? relay_start(&s->agent->relays, conn, fd, e)
+		      : relay_start(&s->agent->relays, fd, conn, e);
 }
 
 int procio_attach(struct procio *s, int master, struct error *e)
@@ -157,7 +160,8 @@ int procio_attach(struct procio *s, int master, struct error *e)
 	return r;
 }
 
-int procio_open(struct procio *s, const struct procio_request *rq, int ret_child[3], struct error *e)
+int procio_open(struct procio *s, const struct procio_request *rq, int ret_child[3],
+		struct error *e)
 {
 	int child[3] = { -1, -1, -1 }, r;
 
@@ -203,8 +207,8 @@ static void reply_data(struct rpc_call *call, void *p, size_t n)
 
 static uint8_t read_buf[LIMIT_AGENT_READ]; /* between one read and its answer */
 
-/* Reads up to @len bytes into read_buf: their number, 0 at the end, -EAGAIN for nothing yet. A terminal's master says EIO
- * when nobody holds the other side. */
+/* Reads up to @len bytes into read_buf: their number, 0 at the end, -EAGAIN for nothing yet. A
+ * terminal's master says EIO when nobody holds the other side. */
 static ssize_t fetch(struct procio *s, int i, size_t len)
 {
 	ssize_t n = s->fd[i] < 0 ? 0 : read(s->fd[i], read_buf, MIN(len, sizeof(read_buf)));
@@ -249,12 +253,14 @@ static void on_stderr(struct loop_source *io, int fd, uint32_t events, void *dat
 }
 
 /* Keeps @call until the stream is ready. */
-static void procio_wait(struct procio *s, int i, struct rpc_call *call, const ProtobufCMessage *req, loop_io_fn *fn)
+static void procio_wait(struct procio *s, int i, struct rpc_call *call, const ProtobufCMessage *req,
+			loop_io_fn *fn)
 {
 	struct error e = ERROR_INIT;
 
 	if (!s->io[i])
-		s->io[i] = loop_add_io(s->agent->loop, s->fd[i], i == 0 ? EPOLLOUT : EPOLLIN, fn, s);
+		s->io[i] =
+			loop_add_io(s->agent->loop, s->fd[i], i == 0 ? EPOLLOUT : EPOLLIN, fn, s);
 	if (!s->io[i])
 		rpc_call_failf(call, errno, "%s: %s", stream_names[i], strerror(errno));
 	else if (pending_add(&s->wait[i], call, req, &e) < 0)
@@ -269,7 +275,8 @@ static bool calls_allowed(const struct procio *s, int i, struct rpc_call *call)
 	return s->calls;
 }
 
-void procio_read(struct procio *s, int which, struct rpc_call *call, const Grpc__ReadStreamRequest *req)
+void procio_read(struct procio *s, int which, struct rpc_call *call,
+		 const Grpc__ReadStreamRequest *req)
 {
 	ssize_t n;
 
@@ -282,12 +289,16 @@ void procio_read(struct procio *s, int which, struct rpc_call *call, const Grpc_
 		procio_wait(s, which, call, &req->base, which == 1 ? on_stdout : on_stderr);
 }
 
-/* Writes from @req behind *done: true when all of it is written or cannot be (then with *ret_err). */
-static bool write_some(struct procio *s, const Grpc__WriteStreamRequest *req, size_t *done, int *ret_err)
+/* Writes from @req behind *done: true when all of it is written or cannot be (then with *ret_err).
+ */
+static bool write_some(struct procio *s, const Grpc__WriteStreamRequest *req, size_t *done,
+		       int *ret_err)
 {
 	*ret_err = 0;
 	while (*done < req->data.len) {
-		ssize_t n = s->fd[0] < 0 ? -1 : write(s->fd[0], req->data.data + *done, req->data.len - *done);
+		ssize_t n = s->fd[0] < 0 ? -1
+					 : write(s->fd[0], req->data.data + *done,
+						 req->data.len - *done);
 
 		if (n > 0) {
 			*done += (size_t)n;

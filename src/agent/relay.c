@@ -2,8 +2,9 @@
 /*
  * relay - see relay.h.
  *
- * Both descriptors are in the loop once, edge-triggered: every pump runs until one side would block, so no event is missed and
- * none has to be switched on or off. A pump is bounded; one that still has work asks for its event again, behind the others.
+ * Both descriptors are in the loop once, edge-triggered: every pump runs until one side would
+ * block, so no event is missed and none has to be switched on or off. A pump is bounded; one that
+ * still has work asks for its event again, behind the others.
  */
 #include "agent/relay.h"
 
@@ -18,9 +19,9 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-#define RELAY_BUF KIB(64) /* a pipe's default capacity, and a vsock packet's largest payload */
+#define RELAY_BUF KIB(64)  /* a pipe's default capacity, and a vsock packet's largest payload */
 #define RELAY_KEEP KIB(16) /* a buffer used no further than this is kept between bursts */
-#define RELAY_ROUNDS 16 /* steps of one pump */
+#define RELAY_ROUNDS 16    /* steps of one pump */
 
 #define RELAY_EVENTS (EPOLLIN | EPOLLRDHUP | EPOLLET)
 
@@ -31,9 +32,9 @@ struct relay {
 	struct loop_source *in, *out;
 	bool splice; /* the destination is a pipe and the kernel can */
 	bool dst_socket;
-	char *buf; /* RELAY_BUF of address space; NULL with splice */
+	char *buf;       /* RELAY_BUF of address space; NULL with splice */
 	size_t off, len; /* what was read and is not written */
-	size_t used; /* how far the buffer was written since it was last given back */
+	size_t used;     /* how far the buffer was written since it was last given back */
 };
 
 enum step { STEP_MOVED, STEP_BLOCKED, STEP_END };
@@ -85,7 +86,8 @@ static int relay_map(struct relay *r)
 
 static enum step step_splice(struct relay *r)
 {
-	ssize_t n = splice(r->src, NULL, r->dst, NULL, RELAY_BUF, SPLICE_F_NONBLOCK | SPLICE_F_MOVE);
+	ssize_t n =
+		splice(r->src, NULL, r->dst, NULL, RELAY_BUF, SPLICE_F_NONBLOCK | SPLICE_F_MOVE);
 
 	if (n > 0)
 		return STEP_MOVED;

@@ -42,14 +42,17 @@ void sandbox_done(struct sandbox *s)
 
 /* --- the steps of creation --- */
 
-static int check_request(const struct sandbox *s, const Grpc__CreateSandboxRequest *req, struct error *e)
+static int check_request(const struct sandbox *s, const Grpc__CreateSandboxRequest *req,
+			 struct error *e)
 {
 	if (s->created)
 		return error_plain(e, EEXIST, "sandbox %s exists already", s->id);
 	if (strlen(req->hostname) > HOST_NAME_MAX)
-		return error_plain(e, EINVAL, "hostname \"%.70s...\" is longer than %d", req->hostname, HOST_NAME_MAX);
+		return error_plain(e, EINVAL, "hostname \"%.70s...\" is longer than %d",
+				   req->hostname, HOST_NAME_MAX);
 	if (!str_empty(req->guest_hook_path))
-		return error_plain(e, EOPNOTSUPP, "guest hooks (%s) are not supported", req->guest_hook_path);
+		return error_plain(e, EOPNOTSUPP, "guest hooks (%s) are not supported",
+				   req->guest_hook_path);
 	return id_check(req->sandbox_id, "sandbox id", e);
 }
 
@@ -84,10 +87,12 @@ static int load_modules(struct sandbox *s, const Grpc__CreateSandboxRequest *req
 }
 
 /*
- * The agent steps into new namespaces, takes hold of them, and steps back. Being one thread, it does nothing else meanwhile;
- * should it not get back, its own hostname and ipc are the sandbox's, which harms nobody.
+ * The agent steps into new namespaces, takes hold of them, and steps back. Being one thread, it
+ * does nothing else meanwhile; should it not get back, its own hostname and ipc are the sandbox's,
+ * which harms nobody.
  */
-static int make_namespaces(struct sandbox *s, const Grpc__CreateSandboxRequest *req, struct error *e)
+static int make_namespaces(struct sandbox *s, const Grpc__CreateSandboxRequest *req,
+			   struct error *e)
 {
 	autoclose int old_ipc = ns_open(0, NS_IPC), old_uts = ns_open(0, NS_UTS);
 	int r = 0;
@@ -113,7 +118,8 @@ static int mount_storages(struct sandbox *s, const Grpc__CreateSandboxRequest *r
 	return storages_add(&s->storages, req->storages, req->n_storages, &s->refs, e);
 }
 
-static int write_resolv_conf(struct sandbox *s, const Grpc__CreateSandboxRequest *req, struct error *e)
+static int write_resolv_conf(struct sandbox *s, const Grpc__CreateSandboxRequest *req,
+			     struct error *e)
 {
 	autofree char *path = xasprintf("%s/sandbox/resolv.conf", s->conf->run_dir);
 	autodone(buf) text = BUF_INIT(LIMIT_AGENT_DNS);
@@ -128,7 +134,8 @@ static int write_resolv_conf(struct sandbox *s, const Grpc__CreateSandboxRequest
 	return r < 0 ? error_set(e, r, "%s", path) : 0;
 }
 
-static int (*const create_steps[])(struct sandbox *, const Grpc__CreateSandboxRequest *, struct error *) = {
+static int (*const create_steps[])(struct sandbox *, const Grpc__CreateSandboxRequest *,
+				   struct error *) = {
 	load_modules, make_dirs, make_namespaces, mount_storages, write_resolv_conf,
 };
 
@@ -160,7 +167,8 @@ static bool wants_new(const Grpc__Spec *spec, const char *type)
 	return false;
 }
 
-void sandbox_shared_ns(const struct sandbox *s, const Grpc__Spec *spec, bool pidns, struct ctr_shared_ns *ret)
+void sandbox_shared_ns(const struct sandbox *s, const Grpc__Spec *spec, bool pidns,
+		       struct ctr_shared_ns *ret)
 {
 	ret->ipc = wants_new(spec, "ipc") ? s->ipc : -1;
 	ret->uts = wants_new(spec, "uts") ? s->uts : -1;

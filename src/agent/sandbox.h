@@ -1,9 +1,11 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * sandbox - what the containers of one guest share: namespaces, storages, resolv.conf. There is one sandbox in a guest's life.
+ * sandbox - what the containers of one guest share: namespaces, storages, resolv.conf. There is one
+ * sandbox in a guest's life.
  *
- * ipc and uts namespaces are made with the sandbox and kept open; the network is the guest's own. A pid namespace is shared
- * where the host asks for it: that of the first container that was created with sandbox_pidns.
+ * ipc and uts namespaces are made with the sandbox and kept open; the network is the guest's own. A
+ * pid namespace is shared where the host asks for it: that of the first container that was created
+ * with sandbox_pidns.
  */
 #pragma once
 
@@ -34,6 +36,7 @@ void sandbox_init(struct sandbox *s, const struct agent_conf *conf);
 int sandbox_create(struct sandbox *s, const Grpc__CreateSandboxRequest *req, struct error *e);
 void sandbox_done(struct sandbox *s);
 /* Which of the namespaces a container with @spec joins. The descriptors stay the sandbox's. */
-void sandbox_shared_ns(const struct sandbox *s, const Grpc__Spec *spec, bool pidns, struct ctr_shared_ns *ret);
+void sandbox_shared_ns(const struct sandbox *s, const Grpc__Spec *spec, bool pidns,
+		       struct ctr_shared_ns *ret);
 /* The container with init @pid lends its pid namespace, unless another does already. */
 int sandbox_lend_pidns(struct sandbox *s, pid_t pid, struct error *e);

@@ -39,15 +39,17 @@ static void finish_failed(struct rpc_call *call, int r, const struct error *e)
 		finish(call, r, e);
 }
 
-#define HANDLER(name, Type)                                                                          \
-	static void name(struct agent *a, const Grpc__##Type *rq, struct rpc_call *call, struct error *e); \
-	static void name##_handler(struct rpc_call *call, const ProtobufCMessage *req, void *data)    \
-	{                                                                                             \
-		struct error e = ERROR_INIT;                                                          \
-                                                                                                      \
-		name(data, (const Grpc__##Type *)req, call, &e);                                      \
-	}                                                                                             \
-	static void name(struct agent *a, const Grpc__##Type *rq, struct rpc_call *call, struct error *e)
+#define HANDLER(name, Type)                                                                        \
+	static void name(struct agent *a, const Grpc__##Type *rq, struct rpc_call *call,           \
+			 struct error *e);                                                         \
+	static void name##_handler(struct rpc_call *call, const ProtobufCMessage *req, void *data) \
+	{                                                                                          \
+		struct error e = ERROR_INIT;                                                       \
+                                                                                                   \
+		name(data, (const Grpc__##Type *)req, call, &e);                                   \
+	}                                                                                          \
+	static void name(struct agent *a, const Grpc__##Type *rq, struct rpc_call *call,           \
+			 struct error *e)
 
 /* --- health --- */
 
@@ -141,8 +143,8 @@ HANDLER(update_container, UpdateContainerRequest)
 	int r = container_find(a, rq->container_id, &c, e);
 
 	if (r >= 0)
-		r = rq->resources ? ctr_cgroup_update(c->cgroup, rq->resources, e) :
-				    error_plain(e, EINVAL, "no resources to update");
+		r = rq->resources ? ctr_cgroup_update(c->cgroup, rq->resources, e)
+				  : error_plain(e, EINVAL, "no resources to update");
 	finish(call, r, e);
 }
 
@@ -193,8 +195,8 @@ HANDLER(write_stdin, WriteStreamRequest)
 	finish_failed(call, r, e);
 }
 
-static void read_stream(struct agent *a, int which, const Grpc__ReadStreamRequest *rq, struct rpc_call *call,
-			struct error *e)
+static void read_stream(struct agent *a, int which, const Grpc__ReadStreamRequest *rq,
+			struct rpc_call *call, struct error *e)
 {
 	struct process *p;
 	int r = container_find_both(a, rq->container_id, rq->exec_id, &p, e);
@@ -300,8 +302,8 @@ struct table {
 	struct rpc_service service;
 };
 
-static void table_add(struct table *t, const ProtobufCServiceDescriptor *desc, const struct method *methods, size_t n,
-		      struct agent *a)
+static void table_add(struct table *t, const ProtobufCServiceDescriptor *desc,
+		      const struct method *methods, size_t n, struct agent *a)
 {
 	t->service.desc = desc;
 	t->service.handlers = t->handlers;
@@ -311,7 +313,8 @@ static void table_add(struct table *t, const ProtobufCServiceDescriptor *desc, c
 		if (m >= 0 && m < METHODS_MAX)
 			t->handlers[m] = methods[i].fn;
 		else
-			log_error("method %s of %s is not in the protocol", methods[i].name, desc->name);
+			log_error("method %s of %s is not in the protocol", methods[i].name,
+				  desc->name);
 	}
 	rpc_server_add(a->server, &t->service, a);
 }
@@ -320,6 +323,8 @@ void service_register(struct agent *a)
 {
 	static struct table agent_table, health_table;
 
-	table_add(&agent_table, &grpc__agent_service__descriptor, agent_methods, ARRAY_SIZE(agent_methods), a);
-	table_add(&health_table, &grpc__health__descriptor, health_methods, ARRAY_SIZE(health_methods), a);
+	table_add(&agent_table, &grpc__agent_service__descriptor, agent_methods,
+		  ARRAY_SIZE(agent_methods), a);
+	table_add(&health_table, &grpc__health__descriptor, health_methods,
+		  ARRAY_SIZE(health_methods), a);
 }

@@ -42,10 +42,12 @@ static int parse_stat(char *text, Grpc__GuestProcess *gp)
 	if (!open_paren || !close_paren || close_paren < open_paren)
 		return -EPROTO;
 	*close_paren = '\0';
-	for (char *w = strtok_r(close_paren + 1, " \n", &save); w && n < STAT_FIELDS; w = strtok_r(NULL, " \n", &save))
+	for (char *w = strtok_r(close_paren + 1, " \n", &save); w && n < STAT_FIELDS;
+	     w = strtok_r(NULL, " \n", &save))
 		field[n++] = w;
 	if (n < STAT_FIELDS || str_to_u32(field[STAT_PPID], 10, &gp->ppid) < 0 ||
-	    str_to_u64(field[STAT_UTIME], 10, &utime) < 0 || str_to_u64(field[STAT_STIME], 10, &stime) < 0 ||
+	    str_to_u64(field[STAT_UTIME], 10, &utime) < 0 ||
+	    str_to_u64(field[STAT_STIME], 10, &stime) < 0 ||
 	    str_to_u64(field[STAT_START], 10, &start) < 0)
 		return -EPROTO;
 	gp->state = xstrdup(field[STAT_STATE]);

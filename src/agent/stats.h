@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * stats - what a container uses: the counters of its cgroup and, where the host asks, its processes.
+ * stats - what a container uses: the counters of its cgroup and, where the host asks, its
+ * processes.
  */
 #pragma once
 

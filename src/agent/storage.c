@@ -40,7 +40,8 @@ static int check_tmpfs(const Grpc__Storage *rq, struct error *e)
 {
 	if (str_empty(rq->fstype) || str_eq(rq->fstype, "tmpfs"))
 		return 0;
-	return error_plain(e, EOPNOTSUPP, "ephemeral storage of type %s is not supported", rq->fstype);
+	return error_plain(e, EOPNOTSUPP, "ephemeral storage of type %s is not supported",
+			   rq->fstype);
 }
 
 static const struct storage_driver drivers[] = {
@@ -86,30 +87,38 @@ static char *clean_mount_point(const struct storages *s, const char *path, struc
 
 	while (n > 1 && path[n - 1] == '/')
 		n--;
-	if (!rest || *rest != '/' || n <= strlen(s->run_dir) || strstr(rest, "/../") || str_ends_with(rest, "/..")) {
-		error_plain(e, EINVAL, "storage mount point \"%s\" is not below %s", path, s->run_dir);
+	if (!rest || *rest != '/' || n <= strlen(s->run_dir) || strstr(rest, "/../") ||
+	    str_ends_with(rest, "/..")) {
+		error_plain(e, EINVAL, "storage mount point \"%s\" is not below %s", path,
+			    s->run_dir);
 		return NULL;
 	}
 	return xstrndup(path, n);
 }
 
-static int check_storage(const struct storages *s, const Grpc__Storage *rq, const struct storage_driver *d, struct error *e)
+static int check_storage(const struct storages *s, const Grpc__Storage *rq,
+			 const struct storage_driver *d, struct error *e)
 {
 	size_t bytes = 0;
 
 	if (!d)
-		return error_plain(e, EOPNOTSUPP, "storage driver \"%s\" is not supported", rq->driver);
+		return error_plain(e, EOPNOTSUPP, "storage driver \"%s\" is not supported",
+				   rq->driver);
 	if (s->n >= LIMIT_AGENT_STORAGES)
 		return error_plain(e, ENOBUFS, "more than %d storages", LIMIT_AGENT_STORAGES);
 	if (rq->n_driver_options)
-		return error_plain(e, EOPNOTSUPP, "storage driver %s: option \"%s\" is not supported", d->name,
+		return error_plain(e, EOPNOTSUPP,
+				   "storage driver %s: option \"%s\" is not supported", d->name,
 				   rq->driver_options[0]);
 	if (rq->fs_group)
-		return error_plain(e, EOPNOTSUPP, "storage %s: a group for the volume is not supported", rq->mount_point);
+		return error_plain(e, EOPNOTSUPP,
+				   "storage %s: a group for the volume is not supported",
+				   rq->mount_point);
 	for (size_t i = 0; i < rq->n_options; i++)
 		bytes += strlen(rq->options[i]) + 1;
 	if (bytes > LIMIT_AGENT_STORAGE_OPTIONS)
-		return error_plain(e, E2BIG, "storage %s: options of %zu bytes", rq->mount_point, bytes);
+		return error_plain(e, E2BIG, "storage %s: options of %zu bytes", rq->mount_point,
+				   bytes);
 	return d->check ? d->check(rq, e) : 0;
 }
 
@@ -122,12 +131,14 @@ static int make_local(const Grpc__Storage *rq, const char *path, struct error *e
 		const char *text = str_skip_prefix(rq->options[i], "mode=");
 
 		if (!text || str_to_u32(text, 8, &mode) < 0 || mode > 07777)
-			return error_plain(e, EINVAL, "storage %s: option \"%s\" is not understood", path, rq->options[i]);
+			return error_plain(e, EINVAL, "storage %s: option \"%s\" is not understood",
+					   path, rq->options[i]);
 	}
 	return chmod(path, mode) < 0 ? error_set(e, errno, "mode of %s", path) : 0;
 }
 
-static int storage_mount(const struct storage_driver *d, const Grpc__Storage *rq, const char *path, struct error *e)
+static int storage_mount(const struct storage_driver *d, const Grpc__Storage *rq, const char *path,
+			 struct error *e)
 {
 	int r = path_mkdir_all(path, 0755);
 
@@ -139,7 +150,8 @@ static int storage_mount(const struct storage_driver *d, const Grpc__Storage *rq
 	return r < 0 ? error_prefix(e, "storage %s", path) : 0;
 }
 
-static int storage_add(struct storages *s, const Grpc__Storage *rq, struct strv *refs, struct error *e)
+static int storage_add(struct storages *s, const Grpc__Storage *rq, struct strv *refs,
+		       struct error *e)
 {
 	const struct storage_driver *d = find_driver(rq->driver);
 	autofree char *path = clean_mount_point(s, rq->mount_point, e);
@@ -163,7 +175,8 @@ static int storage_add(struct storages *s, const Grpc__Storage *rq, struct strv 
 	return 0;
 }
 
-int storages_add(struct storages *s, Grpc__Storage *const *list, size_t n, struct strv *refs, struct error *e)
+int storages_add(struct storages *s, Grpc__Storage *const *list, size_t n, struct strv *refs,
+		 struct error *e)
 {
 	int r = 0;
 

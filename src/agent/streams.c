@@ -116,7 +116,8 @@ int streams_take(struct streams *s, uint32_t port, struct error *e)
 {
 	struct stream *st;
 
-	/* The host may have connected a moment ago: what the loop has not seen yet waits in the listener. */
+	/* The host may have connected a moment ago: what the loop has not seen yet waits in the
+	 * listener. */
 	if (s->listen_fd >= 0)
 		streams_accept(s);
 	list_for_each(st, &s->waiting, link)

@@ -2,9 +2,9 @@
 /*
  * streams - connections of the host that wait to become a process's stdio.
  *
- * The host connects to the stream port first and then names the connections in CreateContainer or ExecProcess by its own port
- * numbers. Until then they wait here, at most LIMIT_AGENT_STREAMS of them and each for at most STREAM_WAIT_MS; beyond that the
- * oldest one is closed.
+ * The host connects to the stream port first and then names the connections in CreateContainer or
+ * ExecProcess by its own port numbers. Until then they wait here, at most LIMIT_AGENT_STREAMS of
+ * them and each for at most STREAM_WAIT_MS; beyond that the oldest one is closed.
  */
 #pragma once
 

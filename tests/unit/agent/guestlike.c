@@ -27,7 +27,8 @@
 
 static const char *find_busybox(void)
 {
-	static const char *const paths[] = { "/bin/busybox", "/usr/bin/busybox", "/bin/busybox.static" };
+	static const char *const paths[] = { "/bin/busybox", "/usr/bin/busybox",
+					     "/bin/busybox.static" };
 
 	for (size_t i = 0; i < ARRAY_SIZE(paths); i++)
 		if (access(paths[i], X_OK) == 0)
@@ -46,8 +47,10 @@ static int copy_file(const char *from, const char *to)
 
 static int make_rootfs(const char *root, const char *busybox)
 {
-	static const char *const tools[] = { "sh", "cat", "echo", "sleep", "head", "stty", "tty", "kill", "true", "wc", "id", "dd",
-					     "printf", "hostname", "ps", "sha256sum" };
+	static const char *const tools[] = { "sh",     "cat",      "echo", "sleep",
+					     "head",   "stty",     "tty",  "kill",
+					     "true",   "wc",       "id",   "dd",
+					     "printf", "hostname", "ps",   "sha256sum" };
 	static const char *const dirs[] = { "bin", "dev", "proc", "sys", "tmp", "etc" };
 	char path[160];
 	int r = 0;
@@ -79,8 +82,8 @@ static int enter_namespaces(void *data, struct error *e)
 static int start_agent(struct guestlike *g, const char *agent, struct error *e)
 {
 	autofree char *address = xasprintf("unix://%s", g->sock);
-	char *argv[] = { (char *)agent, (char *)"--address", address, (char *)"--run-dir", g->run_dir,
-			 (char *)"--log-level", (char *)"debug", NULL };
+	char *argv[] = { (char *)agent, (char *)"--address",   address,         (char *)"--run-dir",
+			 g->run_dir,    (char *)"--log-level", (char *)"debug", NULL };
 	struct proc_spec ps = PROC_SPEC_INIT;
 
 	ps.path = agent;
@@ -163,14 +166,15 @@ int guestlike_stop(struct guestlike *g)
 	return r < 0 ? r : proc_exit_code(status);
 }
 
-int guestlike_call(struct guestlike *g, const char *method, const ProtobufCMessage *req, ProtobufCMessage **ret,
-		   struct error *e)
+int guestlike_call(struct guestlike *g, const char *method, const ProtobufCMessage *req,
+		   ProtobufCMessage **ret, struct error *e)
 {
 	int m = rpc_method_index(&grpc__agent_service__descriptor, method);
 
 	if (m < 0)
 		return error_plain(e, EINVAL, "the test asks for method %s", method);
-	return rpc_client_call_sync(g->client, &grpc__agent_service__descriptor, (unsigned)m, req, CALL_MS, ret, e);
+	return rpc_client_call_sync(g->client, &grpc__agent_service__descriptor, (unsigned)m, req,
+				    CALL_MS, ret, e);
 }
 
 int guestlike_stream(struct guestlike *g, uint32_t *ret_port)
@@ -181,7 +185,8 @@ int guestlike_stream(struct guestlike *g, uint32_t *ret_port)
 	autoclose int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
 
 	snprintf(to.sun_path, sizeof(to.sun_path), "%s", g->stream_sock);
-	if (bind(fd, (struct sockaddr *)&me, (socklen_t)(offsetof(struct sockaddr_un, sun_path) + 1) + (socklen_t)n) < 0 ||
+	if (bind(fd, (struct sockaddr *)&me,
+		 (socklen_t)(offsetof(struct sockaddr_un, sun_path) + 1) + (socklen_t)n) < 0 ||
 	    connect(fd, (struct sockaddr *)&to, sizeof(to)) < 0)
 		return -errno;
 	*ret_port = port;
@@ -278,7 +283,8 @@ static void fill_spec(struct spec *s, const struct guestlike *g, const struct gu
 
 /* --- calls --- */
 
-static int create(struct guestlike *g, struct spec *s, const struct guestlike_run *r, struct error *e)
+static int create(struct guestlike *g, struct spec *s, const struct guestlike_run *r,
+		  struct error *e)
 {
 	Grpc__CreateContainerRequest rq = GRPC__CREATE_CONTAINER_REQUEST__INIT;
 
@@ -319,7 +325,8 @@ int guestlike_begin(struct guestlike *g, const char *id, struct error *e)
 	return guestlike_call(g, "StartContainer", &rq.base, NULL, e);
 }
 
-int guestlike_signal(struct guestlike *g, const char *id, const char *exec_id, int sig, struct error *e)
+int guestlike_signal(struct guestlike *g, const char *id, const char *exec_id, int sig,
+		     struct error *e)
 {
 	Grpc__SignalProcessRequest rq = GRPC__SIGNAL_PROCESS_REQUEST__INIT;
 
@@ -366,7 +373,8 @@ char *guestlike_output(struct guestlike *g, const char *id, const char *exec_id,
 		ProtobufCMessage *resp = NULL;
 		const Grpc__ReadStreamResponse *data;
 
-		if (guestlike_call(g, which == 1 ? "ReadStdout" : "ReadStderr", &rq.base, &resp, NULL) < 0)
+		if (guestlike_call(g, which == 1 ? "ReadStdout" : "ReadStderr", &rq.base, &resp,
+				   NULL) < 0)
 			return xstrdup("(the call failed)");
 		data = (const Grpc__ReadStreamResponse *)resp;
 		n = data->data.len;

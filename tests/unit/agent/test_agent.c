@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* The agent as a whole, driven as a host drives it: life cycle, stdio both ways, signals, exit statuses, refusals. */
+/* The agent as a whole, driven as a host drives it: life cycle, stdio both ways, signals, exit
+ * statuses, refusals. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -95,10 +96,12 @@ static void test_sandbox_once(void **state)
 
 	rq.hostname = (char *)"inside";
 	rq.sandbox_id = (char *)"../x";
-	assert_refused(guestlike_call(&g, "CreateSandbox", &rq.base, NULL, &e), &e, EINVAL, "sandbox id");
+	assert_refused(guestlike_call(&g, "CreateSandbox", &rq.base, NULL, &e), &e, EINVAL,
+		       "sandbox id");
 	rq.sandbox_id = (char *)"sandbox-1";
 	rq.guest_hook_path = (char *)"/hooks";
-	assert_refused(guestlike_call(&g, "CreateSandbox", &rq.base, NULL, &e), &e, EOPNOTSUPP, "/hooks");
+	assert_refused(guestlike_call(&g, "CreateSandbox", &rq.base, NULL, &e), &e, EOPNOTSUPP,
+		       "/hooks");
 	rq.guest_hook_path = (char *)"";
 	shm.driver = (char *)"ephemeral";
 	shm.mount_point = mount_point;
@@ -107,7 +110,8 @@ static void test_sandbox_once(void **state)
 	rq.storages = list;
 	rq.n_storages = 1;
 	ok(guestlike_call(&g, "CreateSandbox", &rq.base, NULL, &e), &e);
-	assert_refused(guestlike_call(&g, "CreateSandbox", &rq.base, NULL, &e), &e, EEXIST, "exists already");
+	assert_refused(guestlike_call(&g, "CreateSandbox", &rq.base, NULL, &e), &e, EEXIST,
+		       "exists already");
 }
 
 static void test_health(void **state)
@@ -116,12 +120,15 @@ static void test_health(void **state)
 	ProtobufCMessage *resp = NULL;
 
 	for (unsigned i = 0; i < 2; i++) {
-		assert_int_equal(rpc_client_call_sync(g.client, &grpc__health__descriptor, i, &rq.base, 5000, &resp, NULL), 0);
+		assert_int_equal(rpc_client_call_sync(g.client, &grpc__health__descriptor, i,
+						      &rq.base, 5000, &resp, NULL),
+				 0);
 		if (i == 0)
 			assert_int_equal(((Grpc__HealthCheckResponse *)resp)->status,
 					 GRPC__HEALTH_CHECK_RESPONSE__SERVING_STATUS__SERVING);
 		else
-			assert_string_equal(((Grpc__VersionCheckResponse *)resp)->agent_version, CAISSON_VERSION);
+			assert_string_equal(((Grpc__VersionCheckResponse *)resp)->agent_version,
+					    CAISSON_VERSION);
 		protobuf_c_message_free_unpacked(resp, NULL);
 	}
 }
@@ -171,7 +178,9 @@ static void test_deaths_by_signal(void **state)
 
 	start("c3", "sleep 100");
 	for (size_t i = 0; i < ARRAY_SIZE(signals); i++) {
-		const struct guestlike_run r = { .id = "c3", .exec_id = "e", .command = "exec sleep 100" };
+		const struct guestlike_run r = { .id = "c3",
+						 .exec_id = "e",
+						 .command = "exec sleep 100" };
 		struct error e = ERROR_INIT;
 
 		create(&r);
@@ -227,7 +236,9 @@ static void test_start_twice(void **state)
 
 static void test_ids(void **state)
 {
-	static const char *const bad[] = { "", ".", "..", "../x", "a/b", "shared", "sandbox", "a b" };
+	static const char *const bad[] = {
+		"", ".", "..", "../x", "a/b", "shared", "sandbox", "a b"
+	};
 	autofree char *long_id = xcalloc(1, 1001);
 	struct guestlike_run r = { .command = "true" };
 	struct error e = ERROR_INIT;
@@ -255,7 +266,8 @@ static void test_ids(void **state)
 
 static void test_failed_creation_leaves_nothing(void **state)
 {
-	autofree char *bundle = xasprintf("%s/c8", g.run_dir), *cgroup = xasprintf("%s/c8", g.cgroup);
+	autofree char *bundle = xasprintf("%s/c8", g.run_dir),
+		      *cgroup = xasprintf("%s/c8", g.cgroup);
 	autofree char *saved = xstrdup(g.rootfs);
 	const struct guestlike_run r = { .id = "c8", .command = "true" };
 	struct error e = ERROR_INIT;
@@ -351,7 +363,8 @@ static size_t drain(int fd)
 
 static void test_last_bytes_survive_exit_and_removal(void **state)
 {
-	struct guestlike_run r = { .id = "s2", .command = "head -c 65000 /dev/zero; echo last >&2" };
+	struct guestlike_run r = { .id = "s2",
+				   .command = "head -c 65000 /dev/zero; echo last >&2" };
 	int out = guestlike_stream(&g, &r.port[1]), err = guestlike_stream(&g, &r.port[2]);
 
 	create(&r);
@@ -379,11 +392,13 @@ static void test_a_lost_host_stream_is_a_broken_pipe(void **state)
 	destroy("s3");
 }
 
-/* A background process keeps the pipe: the status comes at once, the stream ends with the last writer. */
+/* A background process keeps the pipe: the status comes at once, the stream ends with the last
+ * writer. */
 static void test_status_does_not_wait_for_the_stream(void **state)
 {
-	struct guestlike_run r = { .id = "s4", .command = "sleep 100" },
-			     x = { .id = "s4", .exec_id = "x", .command = "(sleep 1; echo later) & echo now" };
+	struct guestlike_run r = { .id = "s4", .command = "sleep 100" }, x = {
+		.id = "s4", .exec_id = "x", .command = "(sleep 1; echo later) & echo now"
+	};
 	int out = guestlike_stream(&g, &x.port[1]);
 	char c[16] = "";
 
@@ -425,7 +440,9 @@ static void test_unknown_stream_is_refused(void **state)
 
 static void test_terminal(void **state)
 {
-	struct guestlike_run r = { .id = "t1", .command = "stty size; read x; echo got $x; stty size", .terminal = true };
+	struct guestlike_run r = { .id = "t1",
+				   .command = "stty size; read x; echo got $x; stty size",
+				   .terminal = true };
 	Grpc__TtyWinResizeRequest rq = GRPC__TTY_WIN_RESIZE_REQUEST__INIT;
 	int in = guestlike_stream(&g, &r.port[0]), out = guestlike_stream(&g, &r.port[1]);
 	struct error e = ERROR_INIT;

@@ -32,9 +32,11 @@ static void test_all_keys(void **state)
 	autodone(agent_conf) c;
 
 	agent_conf_init(&c);
-	agent_conf_parse_cmdline(&c, "console=ttyS0 quiet agent.log=debug agent.log_vport=7 agent.debug_console\n"
-				     "agent.debug_console_vport=8 agent.server_addr=\"vsock://3:9\" "
-				     "agent.passfd_listener_port=10 agent.container_pipe_size=131072 agent.devmode=1");
+	agent_conf_parse_cmdline(
+		&c,
+		"console=ttyS0 quiet agent.log=debug agent.log_vport=7 agent.debug_console\n"
+		"agent.debug_console_vport=8 agent.server_addr=\"vsock://3:9\" "
+		"agent.passfd_listener_port=10 agent.container_pipe_size=131072 agent.devmode=1");
 	assert_int_equal(c.log_level, LOG_LEVEL_DEBUG);
 	assert_int_equal(c.log_port, 7);
 	assert_true(c.debug_console);
@@ -51,7 +53,8 @@ static void test_quotes(void **state)
 	autodone(agent_conf) c;
 
 	agent_conf_init(&c);
-	agent_conf_parse_cmdline(&c, "\"agent.log=error x\" agent.server_addr=unix:///a\" \"b agent.devmode=\"true");
+	agent_conf_parse_cmdline(
+		&c, "\"agent.log=error x\" agent.server_addr=unix:///a\" \"b agent.devmode=\"true");
 	/* The whole quoted word is one setting, and its value no level. */
 	assert_int_equal(c.log_level, LOG_LEVEL_INFO);
 	assert_string_equal(c.server_addr, "unix:///a b");
@@ -65,8 +68,10 @@ static void test_names_of_levels(void **state)
 		const char *text;
 		int level;
 	} cases[] = {
-		{ "agent.log=critical", LOG_LEVEL_ERROR }, { "agent.log=error", LOG_LEVEL_ERROR },
-		{ "agent.log=warn", LOG_LEVEL_WARN }, { "agent.log=trace", LOG_LEVEL_DEBUG },
+		{ "agent.log=critical", LOG_LEVEL_ERROR },
+		{ "agent.log=error", LOG_LEVEL_ERROR },
+		{ "agent.log=warn", LOG_LEVEL_WARN },
+		{ "agent.log=trace", LOG_LEVEL_DEBUG },
 	};
 
 	for (size_t i = 0; i < ARRAY_SIZE(cases); i++) {
@@ -83,7 +88,8 @@ static void test_unknown_and_invalid_are_named(void **state)
 	autodone(agent_conf) c;
 
 	agent_conf_init(&c);
-	agent_conf_parse_cmdline(&c, "agent.hotplug_timeout=3 agent.log_vport=x agent.log= agent.devmode=maybe other.thing=1");
+	agent_conf_parse_cmdline(&c, "agent.hotplug_timeout=3 agent.log_vport=x agent.log= "
+				     "agent.devmode=maybe other.thing=1");
 	assert_int_equal(c.unknown.n, 4);
 	assert_string_equal(c.unknown.v[0], "agent.hotplug_timeout is not known");
 	assert_string_equal(c.unknown.v[1], "agent.log_vport: \"x\" is not a valid value");

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* A process's stdio by calls: a server whose WriteStdin, ReadStdout and CloseStdin go straight to one procio. */
+/* A process's stdio by calls: a server whose WriteStdin, ReadStdout and CloseStdin go straight to
+ * one procio. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -151,7 +152,8 @@ static void send_write(struct fixture *f, const void *p, size_t n, struct answer
 	*an = (struct answer){ 0 };
 	rq.data.data = (uint8_t *)p;
 	rq.data.len = n;
-	rpc_client_call(f->client, &grpc__agent_service__descriptor, method("WriteStdin"), &rq.base, 0, on_answer, an);
+	rpc_client_call(f->client, &grpc__agent_service__descriptor, method("WriteStdin"), &rq.base,
+			0, on_answer, an);
 	turn(f);
 }
 
@@ -161,7 +163,8 @@ static void send_read(struct fixture *f, const char *name, uint32_t len, struct 
 
 	*an = (struct answer){ 0 };
 	rq.len = len;
-	rpc_client_call(f->client, &grpc__agent_service__descriptor, method(name), &rq.base, 0, on_answer, an);
+	rpc_client_call(f->client, &grpc__agent_service__descriptor, method(name), &rq.base, 0,
+			on_answer, an);
 	turn(f);
 }
 
@@ -298,7 +301,8 @@ static void test_end_is_an_empty_answer(void **state)
 	assert_int_equal(an.n, 0);
 }
 
-/* Somebody else holds the pipe after the process's end: what comes soon is delivered, then it is over. */
+/* Somebody else holds the pipe after the process's end: what comes soon is delivered, then it is
+ * over. */
 static void test_drain_window(void **state)
 {
 	struct fixture *f = *state;
@@ -381,7 +385,8 @@ static void test_terminal(void **state)
 
 static void test_streams_exclude_calls(void **state)
 {
-	const struct procio_request rq = { .port = { PROCIO_PORT_NULL, PROCIO_PORT_NULL, PROCIO_PORT_NULL } };
+	const struct procio_request rq = { .port = { PROCIO_PORT_NULL, PROCIO_PORT_NULL,
+						     PROCIO_PORT_NULL } };
 	struct fixture *f = *state;
 	struct answer an;
 	char c;

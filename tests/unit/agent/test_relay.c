@@ -72,8 +72,8 @@ static uint8_t pattern(size_t i)
 }
 
 /*
- * Pushes @total bytes in at @in and takes them out at @out, in uneven pieces, with the loop between; then closes @in and
- * expects the end at @out.
+ * Pushes @total bytes in at @in and takes them out at @out, in uneven pieces, with the loop
+ * between; then closes @in and expects the end at @out.
  */
 static void push_through(struct fixture *f, int in, int out, size_t total)
 {
@@ -210,7 +210,8 @@ static void test_half_closed_host_still_reads(void **state)
 	push_through(f, p[1], s[0], 100000);
 }
 
-/* What was written before the end arrives, also when the reader is slow and the writer long gone. */
+/* What was written before the end arrives, also when the reader is slow and the writer long gone.
+ */
 static void test_last_bytes_wait_for_a_slow_reader(void **state)
 {
 	struct fixture *f = *state;
@@ -244,7 +245,8 @@ static uint64_t cpu_us(void)
 	struct rusage u;
 
 	getrusage(RUSAGE_SELF, &u);
-	return (uint64_t)(u.ru_utime.tv_sec + u.ru_stime.tv_sec) * 1000000 + (uint64_t)(u.ru_utime.tv_usec + u.ru_stime.tv_usec);
+	return (uint64_t)(u.ru_utime.tv_sec + u.ru_stime.tv_sec) * 1000000 +
+	       (uint64_t)(u.ru_utime.tv_usec + u.ru_stime.tv_usec);
 }
 
 /* A writer that has hung up while the reader does not read must not make the loop spin. */

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Storages: what is refused, what is mounted, who lets go last. Mounting needs root and happens in a mount namespace of the test's own. */
+/* Storages: what is refused, what is mounted, who lets go last. Mounting needs root and happens in
+ * a mount namespace of the test's own. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -88,12 +89,14 @@ static void refuse(struct fixture *f, int err, const char *words)
 static void test_mount_points_stay_inside(void **state)
 {
 	struct fixture *f = *state;
-	static const char *const bad[] = { "", "/", "/etc", "%s", "%s/", "%sx/a", "%s/../etc", "%s/a/..", "%s/a/../../b", "a" };
+	static const char *const bad[] = { "",      "/",         "/etc",    "%s",           "%s/",
+					   "%sx/a", "%s/../etc", "%s/a/..", "%s/a/../../b", "a" };
 
 	for (size_t i = 0; i < ARRAY_SIZE(bad); i++) {
 		const char *rest = str_skip_prefix(bad[i], "%s");
 
-		snprintf(f->path, sizeof(f->path), "%s%s", rest ? f->dir : "", rest ? rest : bad[i]);
+		snprintf(f->path, sizeof(f->path), "%s%s", rest ? f->dir : "",
+			 rest ? rest : bad[i]);
 		refuse(f, EINVAL, "is not below");
 	}
 }
@@ -131,7 +134,8 @@ static void test_options_are_bounded(void **state)
 	f->st.options = options;
 	f->st.n_options = 1;
 	refuse(f, E2BIG, "options");
-	assert_int_equal(storages_add(&f->s, f->list, LIMIT_AGENT_STORAGES + 1, &f->refs, &f->e), -ENOBUFS);
+	assert_int_equal(storages_add(&f->s, f->list, LIMIT_AGENT_STORAGES + 1, &f->refs, &f->e),
+			 -ENOBUFS);
 }
 
 static void test_local_has_its_mode(void **state)
@@ -201,17 +205,15 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 #define T(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
-		T(test_mount_points_stay_inside),
-		T(test_unsupported_is_named),
-		T(test_options_are_bounded),
-		T(test_local_has_its_mode),
-		T(test_the_last_one_lets_go),
-		T(test_shared_stays),
+		T(test_mount_points_stay_inside),    T(test_unsupported_is_named),
+		T(test_options_are_bounded),         T(test_local_has_its_mode),
+		T(test_the_last_one_lets_go),        T(test_shared_stays),
 		T(test_mount_failure_has_the_cause),
 	};
 
 	log_set_fd(-1);
-	can_mount = unshare(CLONE_NEWNS) == 0 && mount(NULL, "/", NULL, MS_REC | MS_PRIVATE, NULL) == 0;
+	can_mount = unshare(CLONE_NEWNS) == 0 &&
+		    mount(NULL, "/", NULL, MS_REC | MS_PRIVATE, NULL) == 0;
 	if (!can_mount)
 		fprintf(stderr, "test_storage: not root: the tests that mount are SKIPPED\n");
 	return cmocka_run_group_tests(tests, NULL, NULL);

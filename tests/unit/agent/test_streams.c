@@ -71,7 +71,10 @@ static int dial(struct fixture *f, uint32_t port)
 	int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
 	int n = snprintf(me.sun_path + 1, sizeof(me.sun_path) - 1, "%u", port);
 
-	assert_int_equal(bind(fd, (struct sockaddr *)&me, (socklen_t)(offsetof(struct sockaddr_un, sun_path) + 1) + (socklen_t)n), 0);
+	assert_int_equal(
+		bind(fd, (struct sockaddr *)&me,
+		     (socklen_t)(offsetof(struct sockaddr_un, sun_path) + 1) + (socklen_t)n),
+		0);
 	memcpy(to.sun_path, f->path, strlen(f->path));
 	assert_int_equal(connect(fd, (struct sockaddr *)&to, sizeof(to)), 0);
 	return fd;
