@@ -2,8 +2,9 @@
 /*
  * check - a spec against the specification, and against what a virtual machine can give.
  *
- * One small function per section; each error starts with the key it is about. What the guest alone can know (does a
- * file exist in the container, does its kernel have a feature) is left to the guest.
+ * One small function per section; each error starts with the key it is about. What the guest alone
+ * can know (does a file exist in the container, does its kernel have a feature) is left to the
+ * guest.
  */
 #include "oci/internal.h"
 
@@ -28,15 +29,17 @@ static int check_version(oci_spec *s, struct error *e)
 	if (str_empty(v))
 		return error_plain(e, EINVAL, "ociVersion: missing");
 	if (!str_skip_prefix(v, "1."))
-		return error_plain(e, EOPNOTSUPP, "ociVersion: \"%s\" is not supported (%s to %s are)", v, OCI_VERSION_MIN,
-				   OCI_VERSION);
+		return error_plain(e, EOPNOTSUPP,
+				   "ociVersion: \"%s\" is not supported (%s to %s are)", v,
+				   OCI_VERSION_MIN, OCI_VERSION);
 	return 0;
 }
 
 static int check_user(const Grpc__User *u, struct error *e)
 {
 	if (u && u->has_umask_case && u->umask > 0777)
-		return error_plain(e, EINVAL, "process.user.umask: 0%o is more than 0777", u->umask);
+		return error_plain(e, EINVAL, "process.user.umask: 0%o is more than 0777",
+				   u->umask);
 	return 0;
 }
 
@@ -45,13 +48,18 @@ static int check_rlimit(const oci_process *p, size_t i, struct error *e)
 	const Grpc__POSIXRlimit *l = p->rlimits[i];
 
 	if (!oci_name_known(oci_names_rlimits, l->type))
-		return error_plain(e, EINVAL, "process.rlimits[%zu].type: \"%s\" is unknown", i, l->type);
-	if (l->soft > l->hard)
-		return error_plain(e, EINVAL, "process.rlimits[%zu]: the soft limit of %s is above the hard one", i,
+		return error_plain(e, EINVAL, "process.rlimits[%zu].type: \"%s\" is unknown", i,
 				   l->type);
+	if (l->soft > l->hard)
+		return error_plain(
+			e, EINVAL,
+			"process.rlimits[%zu]: the soft limit of %s is above the hard one", i,
+			l->type);
 	for (size_t k = 0; k < i; k++) {
 		if (str_eq(p->rlimits[k]->type, l->type))
-			return error_plain(e, EINVAL, "process.rlimits[%zu].type: %s is given twice", i, l->type);
+			return error_plain(e, EINVAL,
+					   "process.rlimits[%zu].type: %s is given twice", i,
+					   l->type);
 	}
 	return 0;
 }
@@ -118,10 +126,12 @@ static int check_hooks(oci_spec *s, struct error *e)
 
 		for (size_t i = 0; i < n; i++) {
 			if (str_empty(hooks[i]->path) || hooks[i]->path[0] != '/')
-				return error_plain(e, EINVAL, "hooks.%s[%zu].path: \"%s\" is not absolute",
+				return error_plain(e, EINVAL,
+						   "hooks.%s[%zu].path: \"%s\" is not absolute",
 						   oci_hook_name(kind), i, hooks[i]->path);
 			if (hooks[i]->timeout < 0)
-				return error_plain(e, EINVAL, "hooks.%s[%zu].timeout: below 0", oci_hook_name(kind), i);
+				return error_plain(e, EINVAL, "hooks.%s[%zu].timeout: below 0",
+						   oci_hook_name(kind), i);
 		}
 	}
 	return 0;
@@ -135,12 +145,18 @@ static int check_namespaces(oci_spec *s, struct error *e)
 		const Grpc__LinuxNamespace *ns = l->namespaces[i];
 
 		if (!oci_name_known(oci_names_namespaces, ns->type))
-			return error_plain(e, EINVAL, "linux.namespaces[%zu].type: \"%s\" is unknown", i, ns->type);
+			return error_plain(e, EINVAL,
+					   "linux.namespaces[%zu].type: \"%s\" is unknown", i,
+					   ns->type);
 		if (!str_empty(ns->path) && ns->path[0] != '/')
-			return error_plain(e, EINVAL, "linux.namespaces[%zu].path: \"%s\" is not absolute", i, ns->path);
+			return error_plain(e, EINVAL,
+					   "linux.namespaces[%zu].path: \"%s\" is not absolute", i,
+					   ns->path);
 		for (size_t k = 0; k < i; k++) {
 			if (str_eq(l->namespaces[k]->type, ns->type))
-				return error_plain(e, EINVAL, "linux.namespaces[%zu].type: %s is given twice", i, ns->type);
+				return error_plain(e, EINVAL,
+						   "linux.namespaces[%zu].type: %s is given twice",
+						   i, ns->type);
 		}
 	}
 	return 0;
@@ -154,7 +170,9 @@ static int check_namespace_settings(oci_spec *s, struct error *e)
 	if (!l)
 		return 0;
 	if ((l->n_uidmappings || l->n_gidmappings) && !oci_has_namespace(s, "user", NULL))
-		return error_plain(e, EINVAL, "linux.uidMappings, linux.gidMappings: there is no user namespace");
+		return error_plain(
+			e, EINVAL,
+			"linux.uidMappings, linux.gidMappings: there is no user namespace");
 	if (l->n_timeoffsets && !oci_has_namespace(s, "time", NULL))
 		return error_plain(e, EINVAL, "linux.timeOffsets: there is no time namespace");
 	return 0;
@@ -169,11 +187,17 @@ static int check_devices(oci_spec *s, struct error *e)
 		static const char *const types[] = { "b", "c", "p", "u", NULL };
 
 		if (str_empty(d->path) || d->path[0] != '/')
-			return error_plain(e, EINVAL, "linux.devices[%zu].path: \"%s\" is not absolute", i, d->path);
+			return error_plain(e, EINVAL,
+					   "linux.devices[%zu].path: \"%s\" is not absolute", i,
+					   d->path);
 		if (!oci_name_known(types, d->type))
-			return error_plain(e, EINVAL, "linux.devices[%zu].type: \"%s\" is not one of b, c, p, u", i, d->type);
+			return error_plain(
+				e, EINVAL,
+				"linux.devices[%zu].type: \"%s\" is not one of b, c, p, u", i,
+				d->type);
 		if (d->major < 0 || d->major > UINT32_MAX || d->minor < 0 || d->minor > UINT32_MAX)
-			return error_plain(e, ERANGE, "linux.devices[%zu]: device number out of range", i);
+			return error_plain(e, ERANGE,
+					   "linux.devices[%zu]: device number out of range", i);
 	}
 	return 0;
 }
@@ -182,7 +206,8 @@ static int check_propagation(oci_spec *s, struct error *e)
 {
 	if (s->linux && !str_empty(s->linux->rootfspropagation) &&
 	    !oci_name_known(oci_names_propagations, s->linux->rootfspropagation))
-		return error_plain(e, EINVAL, "linux.rootfsPropagation: \"%s\" is unknown", s->linux->rootfspropagation);
+		return error_plain(e, EINVAL, "linux.rootfsPropagation: \"%s\" is unknown",
+				   s->linux->rootfspropagation);
 	return 0;
 }
 
@@ -190,7 +215,9 @@ static int check_action(const char *action, const char *where, struct error *e)
 {
 	if (str_eq(action, "SCMP_ACT_NOTIFY"))
 		return error_plain(e, EOPNOTSUPP,
-				   "%s: SCMP_ACT_NOTIFY is not supported: a guest cannot notify a process of the host", where);
+				   "%s: SCMP_ACT_NOTIFY is not supported: a guest cannot notify a "
+				   "process of the host",
+				   where);
 	if (!oci_name_known(oci_names_seccomp_actions, action))
 		return error_plain(e, EINVAL, "%s: \"%s\" is unknown", where, action);
 	return 0;
@@ -209,10 +236,14 @@ static int check_syscall(const Grpc__LinuxSyscall *sc, size_t i, struct error *e
 		return error_plain(e, EINVAL, "linux.seccomp.syscalls[%zu].names: empty", i);
 	for (size_t k = 0; k < sc->n_args; k++) {
 		if (!oci_name_known(oci_names_seccomp_operators, sc->args[k]->op))
-			return error_plain(e, EINVAL, "linux.seccomp.syscalls[%zu].args[%zu].op: \"%s\" is unknown", i, k,
-					   sc->args[k]->op);
+			return error_plain(
+				e, EINVAL,
+				"linux.seccomp.syscalls[%zu].args[%zu].op: \"%s\" is unknown", i, k,
+				sc->args[k]->op);
 		if (sc->args[k]->index > 5)
-			return error_plain(e, EINVAL, "linux.seccomp.syscalls[%zu].args[%zu].index: above 5", i, k);
+			return error_plain(e, EINVAL,
+					   "linux.seccomp.syscalls[%zu].args[%zu].index: above 5",
+					   i, k);
 	}
 	return 0;
 }
@@ -239,24 +270,32 @@ static int check_possible(oci_spec *s, struct error *e)
 		return 0;
 	if (l->intelrdt)
 		return error_plain(e, EOPNOTSUPP,
-				   "linux.intelRdt: not supported: a guest cannot partition the host's caches");
+				   "linux.intelRdt: not supported: a guest cannot partition the "
+				   "host's caches");
 	if (l->n_netdevices)
 		return error_plain(e, EOPNOTSUPP,
-				   "linux.netDevices: not supported: a device of the host cannot move into a guest");
+				   "linux.netDevices: not supported: a device of the host cannot "
+				   "move into a guest");
 	if (l->memorypolicy)
 		return error_plain(e, EOPNOTSUPP,
-				   "linux.memoryPolicy: not supported: a guest does not have the host's memory nodes");
+				   "linux.memoryPolicy: not supported: a guest does not have the "
+				   "host's memory nodes");
 	if (l->seccomp && !str_empty(l->seccomp->listenerpath))
 		return error_plain(e, EOPNOTSUPP,
-				   "linux.seccomp.listenerPath: not supported: a guest cannot notify a process of the host");
+				   "linux.seccomp.listenerPath: not supported: a guest cannot "
+				   "notify a process of the host");
 	return 0;
 }
 
+typedef int check_fn(oci_spec *s, struct error *e);
+
 int oci_spec_check(oci_spec *s, const char *bundle, struct error *e)
 {
-	static int (*const checks[])(oci_spec *s, struct error *e) = {
-		check_version,	    check_process, check_mounts,     check_hooks,   check_namespaces,
-		check_namespace_settings, check_devices, check_propagation, check_seccomp, check_possible,
+	static check_fn *const checks[] = {
+		check_version,  check_process,     check_mounts,
+		check_hooks,    check_namespaces,  check_namespace_settings,
+		check_devices,  check_propagation, check_seccomp,
+		check_possible,
 	};
 
 	for (size_t i = 0; i < ARRAY_SIZE(checks); i++) {

@@ -2,8 +2,9 @@
 /*
  * default - the config.json that the command `spec` writes, in the layout of runc's.
  *
- * The guest is the container's own machine also for an unprivileged caller: unlike runc's, the rootless variant keeps its network
- * namespace and a sysfs of its own, and only adds the user namespace.
+ * The guest is the container's own machine also for an unprivileged caller: unlike runc's, the
+ * rootless variant keeps its network namespace and a sysfs of its own, and only adds the user
+ * namespace.
  */
 #include "oci/oci.h"
 
@@ -16,8 +17,11 @@
 #define OPTIONS_MAX 7
 
 static const char *const args[] = { "sh", NULL };
-static const char *const env[] = { "PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin", "TERM=xterm", NULL };
-static const char *const capabilities[] = { "CAP_AUDIT_WRITE", "CAP_KILL", "CAP_NET_BIND_SERVICE", NULL };
+static const char *const env[] = {
+	"PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin", "TERM=xterm", NULL
+};
+static const char *const capabilities[] = { "CAP_AUDIT_WRITE", "CAP_KILL", "CAP_NET_BIND_SERVICE",
+					    NULL };
 static const char *const namespaces[] = { "pid", "network", "ipc", "uts", "mount", "cgroup", NULL };
 
 static const struct default_mount {
@@ -26,7 +30,10 @@ static const struct default_mount {
 } mounts[] = {
 	{ "/proc", "proc", "proc", { NULL } },
 	{ "/dev", "tmpfs", "tmpfs", { "nosuid", "strictatime", "mode=755", "size=65536k" } },
-	{ "/dev/pts", "devpts", "devpts", { "nosuid", "noexec", "newinstance", "ptmxmode=0666", "mode=0620", "gid=5" } },
+	{ "/dev/pts",
+	  "devpts",
+	  "devpts",
+	  { "nosuid", "noexec", "newinstance", "ptmxmode=0666", "mode=0620", "gid=5" } },
 	{ "/dev/shm", "tmpfs", "shm", { "nosuid", "noexec", "nodev", "mode=1777", "size=65536k" } },
 	{ "/dev/mqueue", "mqueue", "mqueue", { "nosuid", "noexec", "nodev" } },
 	{ "/sys", "sysfs", "sysfs", { "nosuid", "noexec", "nodev", "ro" } },
@@ -34,11 +41,21 @@ static const struct default_mount {
 };
 
 static const char *const masked_paths[] = {
-	"/proc/acpi",	      "/proc/asound",	  "/proc/kcore",      "/proc/keys",    "/proc/latency_stats",
-	"/proc/timer_list",   "/proc/timer_stats", "/proc/sched_debug", "/sys/firmware", "/proc/scsi", NULL,
+	"/proc/acpi",
+	"/proc/asound",
+	"/proc/kcore",
+	"/proc/keys",
+	"/proc/latency_stats",
+	"/proc/timer_list",
+	"/proc/timer_stats",
+	"/proc/sched_debug",
+	"/sys/firmware",
+	"/proc/scsi",
+	NULL,
 };
-static const char *const readonly_paths[] = { "/proc/bus", "/proc/fs", "/proc/irq", "/proc/sys", "/proc/sysrq-trigger",
-					      NULL };
+static const char *const readonly_paths[] = { "/proc/bus",           "/proc/fs",
+					      "/proc/irq",           "/proc/sys",
+					      "/proc/sysrq-trigger", NULL };
 
 static void add_list(struct json_writer *w, const char *key, const char *const *list)
 {

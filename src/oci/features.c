@@ -2,8 +2,8 @@
 /*
  * features - the document of the command `features` (runtime spec, features.md).
  *
- * It tells what holds inside the virtual machine. Absent from the Linux section means "unknown" to a reader, so what is
- * not there (AppArmor, SELinux, RDT, ...) is said to be off.
+ * It tells what holds inside the virtual machine. Absent from the Linux section means "unknown" to
+ * a reader, so what is not there (AppArmor, SELinux, RDT, ...) is said to be off.
  */
 #include "oci/oci.h"
 
@@ -27,7 +27,8 @@ static void add_enabled(struct json_writer *w, const char *key, bool on)
 	json_close(w);
 }
 
-/* Of the host, for the sandbox's group; inside the guest it is version 2. systemd is not asked to make groups. */
+/* Of the host, for the sandbox's group; inside the guest it is version 2. systemd is not asked to
+ * make groups. */
 static void add_cgroup(struct json_writer *w)
 {
 	json_open_object(w, "cgroup");

@@ -2,8 +2,8 @@
 /*
  * hooks - programs that the spec wants run at points of a container's life.
  *
- * When which kind runs, and in which namespaces, is the caller's; here a kind's hooks run one behind the other. What a
- * hook prints goes to a memory file and, if it fails, into the error.
+ * When which kind runs, and in which namespaces, is the caller's; here a kind's hooks run one
+ * behind the other. What a hook prints goes to a memory file and, if it fails, into the error.
  */
 #include "oci/internal.h"
 
@@ -21,10 +21,12 @@
 
 static const struct hook_kind {
 	size_t n, hooks; /* offsets into Grpc__Hooks */
-	bool fatal; /* a failure fails the container */
+	bool fatal;      /* a failure fails the container */
 } kinds[] = {
-#define KIND(member, is_fatal) \
-	{ offsetof(Grpc__Hooks, n_##member), offsetof(Grpc__Hooks, member), is_fatal }
+#define KIND(member, is_fatal)                                                             \
+	{                                                                                  \
+		offsetof(Grpc__Hooks, n_##member), offsetof(Grpc__Hooks, member), is_fatal \
+	}
 	[OCI_HOOK_PRESTART] = KIND(prestart, true),
 	[OCI_HOOK_CREATE_RUNTIME] = KIND(createruntime, true),
 	[OCI_HOOK_CREATE_CONTAINER] = KIND(createcontainer, true),
@@ -58,7 +60,8 @@ static int enter_netns(void *data, struct error *e)
 {
 	const int *fd = data;
 
-	return setns(*fd, CLONE_NEWNET) < 0 ? error_set(e, errno, "enter the network namespace") : 0;
+	return setns(*fd, CLONE_NEWNET) < 0 ? error_set(e, errno, "enter the network namespace")
+					    : 0;
 }
 
 /* ": <what it printed>", or "". */
@@ -104,7 +107,8 @@ static int run_hook(const Grpc__Hook *h, const char *state, int netns_fd, struct
 	return r;
 }
 
-int oci_hooks_run(const oci_spec *s, enum oci_hook_kind kind, const struct oci_state *st, int netns_fd, struct error *e)
+int oci_hooks_run(const oci_spec *s, enum oci_hook_kind kind, const struct oci_state *st,
+		  int netns_fd, struct error *e)
 {
 	autofree char *state = NULL;
 	size_t n;

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * names - the words of the runtime spec that this runtime understands: what is checked and what `features` lists come
- * from the same tables. Private to src/oci.
+ * names - the words of the runtime spec that this runtime understands: what is checked and what
+ * `features` lists come from the same tables. Private to src/oci.
  */
 #pragma once
 

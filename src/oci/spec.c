@@ -1,8 +1,10 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * spec - config.json, process.json and resources to messages and back; small questions about a spec.
+ * spec - config.json, process.json and resources to messages and back; small questions about a
+ * spec.
  *
- * Reading checks types and ranges only, writing leaves out what is at its default; what the values mean is check.c's.
+ * Reading checks types and ranges only, writing leaves out what is at its default; what the values
+ * mean is check.c's.
  */
 #include "oci/oci.h"
 
@@ -16,15 +18,17 @@
 #include <errno.h>
 #include <fcntl.h>
 
-static int parse_message(const char *json, size_t len, const char *origin, const ProtobufCMessageDescriptor *desc,
-			 ProtobufCMessage **ret, struct error *e)
+static int parse_message(const char *json, size_t len, const char *origin,
+			 const ProtobufCMessageDescriptor *desc, ProtobufCMessage **ret,
+			 struct error *e)
 {
 	autoptr(json) v = NULL;
 	autodone(strv) unknown = STRV_INIT;
 	int r;
 
 	if (len > LIMIT_CONFIG_JSON)
-		return error_plain(e, EFBIG, "%s: longer than %zu bytes", origin, LIMIT_CONFIG_JSON);
+		return error_plain(e, EFBIG, "%s: longer than %zu bytes", origin,
+				   LIMIT_CONFIG_JSON);
 	r = json_parse(json, len, origin, &v, e);
 	if (r < 0)
 		return r;
@@ -48,7 +52,8 @@ static char *message_to_json(const ProtobufCMessage *m)
 	return json_writer_end(&w) < 0 ? NULL : xstrdup(buf_str(&b));
 }
 
-int oci_spec_parse(const char *json, size_t len, const char *origin, oci_spec **ret, struct error *e)
+int oci_spec_parse(const char *json, size_t len, const char *origin, oci_spec **ret,
+		   struct error *e)
 {
 	ProtobufCMessage *m;
 	int r = parse_message(json, len, origin, &grpc__spec__descriptor, &m, e);
@@ -58,7 +63,8 @@ int oci_spec_parse(const char *json, size_t len, const char *origin, oci_spec **
 	return r;
 }
 
-int oci_process_parse(const char *json, size_t len, const char *origin, oci_process **ret, struct error *e)
+int oci_process_parse(const char *json, size_t len, const char *origin, oci_process **ret,
+		      struct error *e)
 {
 	ProtobufCMessage *m;
 	int r = parse_message(json, len, origin, &grpc__process__descriptor, &m, e);
@@ -68,7 +74,8 @@ int oci_process_parse(const char *json, size_t len, const char *origin, oci_proc
 	return r;
 }
 
-int oci_resources_parse(const char *json, size_t len, const char *origin, oci_resources **ret, struct error *e)
+int oci_resources_parse(const char *json, size_t len, const char *origin, oci_resources **ret,
+			struct error *e)
 {
 	ProtobufCMessage *m;
 	int r = parse_message(json, len, origin, &grpc__linux_resources__descriptor, &m, e);

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * state - a container's state as JSON, in the specification's form and in that of runc's command line.
+ * state - a container's state as JSON, in the specification's form and in that of runc's command
+ * line.
  */
 #include "oci/oci.h"
 

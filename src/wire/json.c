@@ -2,8 +2,8 @@
 /*
  * json - the reader: recursive descent over the bytes in memory, see json.h for what it refuses.
  *
- * Depth and number of values are bounded, so that neither stack nor heap is the sender's to size. Keys of one object are
- * compared after sorting: an object of many keys costs n log n.
+ * Depth and number of values are bounded, so that neither stack nor heap is the sender's to size.
+ * Keys of one object are compared after sorting: an object of many keys costs n log n.
  */
 #include "wire/json.h"
 
@@ -68,8 +68,8 @@ static int fail_unexpected(struct parser *ps, const char *wanted)
 		return fail_at(ps, ps->p, EINVAL, "unexpected end, expected %s", wanted);
 	if (*ps->p > ' ' && *ps->p < 0x7f)
 		return fail_at(ps, ps->p, EINVAL, "unexpected '%c', expected %s", *ps->p, wanted);
-	return fail_at(ps, ps->p, EINVAL, "unexpected byte 0x%02x, expected %s", (unsigned char)*ps->p,
-		       wanted);
+	return fail_at(ps, ps->p, EINVAL, "unexpected byte 0x%02x, expected %s",
+		       (unsigned char)*ps->p, wanted);
 }
 
 static void skip_space(struct parser *ps)
@@ -165,7 +165,7 @@ static int parse_escape(struct parser *ps, char *out)
 	return 1;
 }
 
-/* One character of a string, escaped or not: the bytes written to @out (never more than were read). */
+/* One character of a string, escaped or not: bytes written to @out, never more than were read. */
 static int parse_char(struct parser *ps, char *out)
 {
 	uint32_t c;
@@ -331,7 +331,8 @@ static int compare_keys(const void *a, const void *b)
 /* The later one of two members with the same key is the one to blame. */
 static int fail_duplicate(struct parser *ps, const struct json *a, const struct json *b)
 {
-	const struct json *late = a->line > b->line || (a->line == b->line && a->column > b->column) ? a : b;
+	const struct json *late =
+		a->line > b->line || (a->line == b->line && a->column > b->column) ? a : b;
 	int r = error_plain(ps->e, EINVAL, "key \"%s\" is given twice", late->key);
 
 	error_prefix(ps->e, "%s:%u:%u", ps->origin, late->line, late->column);
@@ -464,7 +465,12 @@ static int parse_value(struct parser *ps, struct json **ret)
 
 int json_parse(const char *text, size_t len, const char *origin, struct json **ret, struct error *e)
 {
-	struct parser ps = { .p = text, .end = text + len, .line_start = text, .line = 1, .origin = origin, .e = e };
+	struct parser ps = { .p = text,
+			     .end = text + len,
+			     .line_start = text,
+			     .line = 1,
+			     .origin = origin,
+			     .e = e };
 	autoptr(json) v = NULL;
 	int r;
 
@@ -482,8 +488,8 @@ int json_parse(const char *text, size_t len, const char *origin, struct json **r
 const char *json_type_name(const struct json *v)
 {
 	static const char *const names[] = {
-		[JSON_NULL] = "null", [JSON_BOOL] = "a boolean", [JSON_INT] = "a number",
-		[JSON_DOUBLE] = "a number", [JSON_STRING] = "a string", [JSON_ARRAY] = "an array",
+		[JSON_NULL] = "null",        [JSON_BOOL] = "a boolean",  [JSON_INT] = "a number",
+		[JSON_DOUBLE] = "a number",  [JSON_STRING] = "a string", [JSON_ARRAY] = "an array",
 		[JSON_OBJECT] = "an object",
 	};
 
@@ -515,7 +521,8 @@ int json_to_double(const struct json *v, double *ret)
 	if (v->type == JSON_DOUBLE)
 		*ret = v->real;
 	else if (v->type == JSON_INT)
-		*ret = v->integer.negative ? (double)(int64_t)v->integer.bits : (double)v->integer.bits;
+		*ret = v->integer.negative ? (double)(int64_t)v->integer.bits
+					   : (double)v->integer.bits;
 	else
 		return -EINVAL;
 	return 0;
@@ -547,7 +554,8 @@ const struct json *json_get(const struct json *object, const char *key)
 	return NULL;
 }
 
-static int find_member(const struct json *object, const char *key, const struct json **ret, struct error *e)
+static int find_member(const struct json *object, const char *key, const struct json **ret,
+		       struct error *e)
 {
 	const struct json *m = json_get(object, key);
 
@@ -568,13 +576,14 @@ static int explain(int r, const char *key, const char *wanted, struct error *e)
 }
 
 /* The typed getters differ in the conversion and in the name of what was wanted. */
-#define DEFINE_GETTER(suffix, ctype, convert, wanted)                                                       \
-	int json_get_##suffix(const struct json *object, const char *key, ctype *ret, struct error *e)      \
-	{                                                                                                   \
-		const struct json *m;                                                                       \
-		int r = find_member(object, key, &m, e);                                                    \
-                                                                                                            \
-		return r < 0 ? r : explain(convert(m, ret), key, wanted, e);                                \
+#define DEFINE_GETTER(suffix, ctype, convert, wanted)                                 \
+	int json_get_##suffix(const struct json *object, const char *key, ctype *ret, \
+			      struct error *e)                                        \
+	{                                                                             \
+		const struct json *m;                                                 \
+		int r = find_member(object, key, &m, e);                              \
+                                                                                      \
+		return r < 0 ? r : explain(convert(m, ret), key, wanted, e);          \
 	}
 
 static int to_u32(const struct json *v, uint32_t *ret)

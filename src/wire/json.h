@@ -2,11 +2,13 @@
 /*
  * json - JSON (RFC 8259) to a tree, and a streaming writer.
  *
- * The reader is strict, because its input decides what a container may do: one value and nothing behind it, valid
- * UTF-8, no key twice in one object, integers kept exactly from -2^63 to 2^64-1 and refused beyond, nesting up to
- * LIMIT_JSON_DEPTH, at most LIMIT_JSON_VALUES values. U+0000 in strings is refused, so that every string is a C string.
+ * The reader is strict, because its input decides what a container may do: one value and nothing
+ * behind it, valid UTF-8, no key twice in one object, integers kept exactly from -2^63 to 2^64-1
+ * and refused beyond, nesting up to LIMIT_JSON_DEPTH, at most LIMIT_JSON_VALUES values. U+0000 in
+ * strings is refused, so that every string is a C string.
  *
- * The writer escapes as Go's encoding/json does (also <, >, &, U+2028, U+2029), since engines compare such output.
+ * The writer escapes as Go's encoding/json does (also <, >, &, U+2028, U+2029), since engines
+ * compare such output.
  */
 #pragma once
 
@@ -19,16 +21,24 @@
 struct buf;
 struct error;
 
-enum json_type { JSON_NULL, JSON_BOOL, JSON_INT, JSON_DOUBLE, JSON_STRING, JSON_ARRAY, JSON_OBJECT };
+enum json_type {
+	JSON_NULL,
+	JSON_BOOL,
+	JSON_INT,
+	JSON_DOUBLE,
+	JSON_STRING,
+	JSON_ARRAY,
+	JSON_OBJECT
+};
 
 /* A value. Members of arrays and objects form a list in the order of the text. */
 struct json {
 	enum json_type type;
 	unsigned line, column; /* where it starts, from 1; columns count bytes */
-	char *key; /* inside an object, else NULL */
-	struct json *child; /* arrays, objects: the first member */
-	struct json *next; /* the next member of the parent */
-	size_t count; /* arrays, objects: members */
+	char *key;             /* inside an object, else NULL */
+	struct json *child;    /* arrays, objects: the first member */
+	struct json *next;     /* the next member of the parent */
+	size_t count;          /* arrays, objects: members */
 	union {
 		bool boolean;
 		struct {
@@ -40,9 +50,10 @@ struct json {
 	};
 };
 
-/* Parses @len bytes; @origin names the source in errors ("<origin>:<line>:<column>: ..."). The caller frees *ret.
- * -EINVAL (malformed), -E2BIG (a limit), -ENOMEM. */
-int json_parse(const char *text, size_t len, const char *origin, struct json **ret, struct error *e);
+/* Parses @len bytes; @origin names the source in errors ("<origin>:<line>:<column>: ..."). The
+ * caller frees *ret. -EINVAL (malformed), -E2BIG (a limit), -ENOMEM. */
+int json_parse(const char *text, size_t len, const char *origin, struct json **ret,
+	       struct error *e);
 void json_free(struct json *v);
 DEFINE_AUTOPTR(json, json_free);
 
@@ -51,7 +62,8 @@ DEFINE_AUTOPTR(json, json_free);
 /* "null", "a boolean", "a number", "a string", "an array", "an object": for messages. */
 const char *json_type_name(const struct json *v);
 
-/* The value itself: -EINVAL (another type; a number with fraction or exponent is not an integer), -ERANGE. */
+/* The value itself: -EINVAL (another type; a number with fraction or exponent is not an integer),
+ * -ERANGE. */
 int json_to_u64(const struct json *v, uint64_t *ret);
 int json_to_i64(const struct json *v, int64_t *ret);
 int json_to_double(const struct json *v, double *ret); /* integers too */
@@ -62,8 +74,8 @@ const char *json_to_str(const struct json *v);
 /* The member, or NULL if there is none (or @object is none, or NULL). */
 const struct json *json_get(const struct json *object, const char *key);
 
-/* A member by key: -ENOENT (absent or null), -EINVAL (type), -ERANGE, with a reason that names the key. *ret is
- * untouched unless 0 is returned, so that a default may stand there. */
+/* A member by key: -ENOENT (absent or null), -EINVAL (type), -ERANGE, with a reason that names the
+ * key. *ret is untouched unless 0 is returned, so that a default may stand there. */
 int json_get_str(const struct json *object, const char *key, const char **ret, struct error *e);
 int json_get_u64(const struct json *object, const char *key, uint64_t *ret, struct error *e);
 int json_get_u32(const struct json *object, const char *key, uint32_t *ret, struct error *e);
@@ -71,21 +83,23 @@ int json_get_i64(const struct json *object, const char *key, int64_t *ret, struc
 int json_get_int(const struct json *object, const char *key, int *ret, struct error *e);
 int json_get_double(const struct json *object, const char *key, double *ret, struct error *e);
 int json_get_bool(const struct json *object, const char *key, bool *ret, struct error *e);
-int json_get_array(const struct json *object, const char *key, const struct json **ret, struct error *e);
-int json_get_object(const struct json *object, const char *key, const struct json **ret, struct error *e);
+int json_get_array(const struct json *object, const char *key, const struct json **ret,
+		   struct error *e);
+int json_get_object(const struct json *object, const char *key, const struct json **ret,
+		    struct error *e);
 
 /*
- * The writer appends to a struct buf. Everything it adds takes a @key: a string inside an object, NULL inside an array
- * and for the outermost value. Failures (a full buffer, deeper than LIMIT_JSON_DEPTH) stick and come out at
- * json_writer_end.
+ * The writer appends to a struct buf. Everything it adds takes a @key: a string inside an object,
+ * NULL inside an array and for the outermost value. Failures (a full buffer, deeper than
+ * LIMIT_JSON_DEPTH) stick and come out at json_writer_end.
  */
 struct json_writer {
 	struct buf *out;
 	const char *indent; /* one level of it; NULL: no white space at all */
-	unsigned depth; /* of open arrays and objects */
-	bool started; /* the outermost value is there */
-	uint64_t filled; /* a bit per level: a member was written there */
-	uint64_t objects; /* a bit per level: an object, else an array */
+	unsigned depth;     /* of open arrays and objects */
+	bool started;       /* the outermost value is there */
+	uint64_t filled;    /* a bit per level: a member was written there */
+	uint64_t objects;   /* a bit per level: an object, else an array */
 	int err;
 };
 

@@ -2,8 +2,9 @@
 /*
  * json_writer - JSON text onto a struct buf, a value at a time; declared in json.h.
  *
- * The state is one bit per level for "a member stands here" and one for "this is an object". The first failure sticks;
- * from then on nothing is written. A key where none belongs, or none where one does, is such a failure (-EINVAL).
+ * The state is one bit per level for "a member stands here" and one for "this is an object". The
+ * first failure sticks; from then on nothing is written. A key where none belongs, or none where
+ * one does, is such a failure (-EINVAL).
  */
 #include "base/buf.h"
 #include "base/limits.h"
@@ -217,8 +218,9 @@ void json_add_double(struct json_writer *w, const char *key, double v)
 		if (strtod(text, NULL) == v)
 			break;
 	}
+	/* "-0" would read back as an integer, which has no -0. */
 	if (v == 0 && signbit(v))
-		snprintf(text, sizeof(text), "-0.0"); /* "-0" would read back as an integer, which has no -0 */
+		snprintf(text, sizeof(text), "-0.0");
 	if (begin_value(w, key))
 		put_str(w, text);
 }

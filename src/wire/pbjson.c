@@ -2,8 +2,9 @@
 /*
  * pbjson, reading: a walk over the JSON tree and the message descriptors at once, see pbjson.h.
  *
- * The message under construction is at every moment one that protobuf_c_message_free_unpacked can free: counts and presence
- * are set behind the value. Depth and size are bounded by those of the JSON tree.
+ * The message under construction is at every moment one that protobuf_c_message_free_unpacked can
+ * free: counts and presence are set behind the value. Depth and size are bounded by those of the
+ * JSON tree.
  */
 #include "wire/pbjson.h"
 
@@ -66,7 +67,8 @@ static int fail(struct walk *w, const struct place *at, int err, const char *fmt
 	return r;
 }
 
-static int fail_type(struct walk *w, const struct place *at, const struct json *v, const char *wanted)
+static int fail_type(struct walk *w, const struct place *at, const struct json *v,
+		     const char *wanted)
 {
 	return fail(w, at, EINVAL, "%s where %s belongs", json_type_name(v), wanted);
 }
@@ -95,9 +97,11 @@ static bool names_match(const char *a, const char *b)
 	}
 }
 
-static const ProtobufCFieldDescriptor *find_field(const ProtobufCMessageDescriptor *desc, const char *key)
+static const ProtobufCFieldDescriptor *find_field(const ProtobufCMessageDescriptor *desc,
+						  const char *key)
 {
-	const ProtobufCFieldDescriptor *f = protobuf_c_message_descriptor_get_field_by_name(desc, key);
+	const ProtobufCFieldDescriptor *f =
+		protobuf_c_message_descriptor_get_field_by_name(desc, key);
 
 	for (unsigned i = 0; !f && i < desc->n_fields; i++) {
 		if (names_match(desc->fields[i].name, key))
@@ -116,11 +120,11 @@ static int parse_integer(struct walk *w, const struct place *at, const ProtobufC
 	int r = is_signed ? json_to_i64(v, &i) : json_to_u64(v, &u);
 
 	if (r == -EINVAL)
-		return v->type == JSON_DOUBLE ? fail(w, at, EINVAL, "not an integer") :
-						fail_type(w, at, v, "an integer");
+		return v->type == JSON_DOUBLE ? fail(w, at, EINVAL, "not an integer")
+					      : fail_type(w, at, v, "an integer");
 	if (r < 0 || (!is_wide && (i < INT32_MIN || i > INT32_MAX || u > UINT32_MAX)))
-		return fail(w, at, ERANGE, "out of range of %s %s integer", is_signed ? "a signed" : "an unsigned",
-			    is_wide ? "64-bit" : "32-bit");
+		return fail(w, at, ERANGE, "out of range of %s %s integer",
+			    is_signed ? "a signed" : "an unsigned", is_wide ? "64-bit" : "32-bit");
 	if (is_wide)
 		*(uint64_t *)to = is_signed ? (uint64_t)i : u;
 	else
@@ -200,15 +204,17 @@ static int parse_bytes(struct walk *w, const struct place *at, const ProtobufCFi
 	n = base64_decode(v->string, data);
 	if (n < 0)
 		return fail(w, at, EINVAL, "not base64");
-	*(ProtobufCBinaryData *)to = (ProtobufCBinaryData){ .len = (size_t)n, .data = take_ptr(data) };
+	*(ProtobufCBinaryData *)to =
+		(ProtobufCBinaryData){ .len = (size_t)n, .data = take_ptr(data) };
 	return 0;
 }
 
-static int parse_message(struct walk *w, const struct place *at, const ProtobufCMessageDescriptor *desc,
-			 const struct json *v, ProtobufCMessage **ret);
+static int parse_message(struct walk *w, const struct place *at,
+			 const ProtobufCMessageDescriptor *desc, const struct json *v,
+			 ProtobufCMessage **ret);
 
-static int parse_submessage(struct walk *w, const struct place *at, const ProtobufCFieldDescriptor *f,
-			    const struct json *v, void *to)
+static int parse_submessage(struct walk *w, const struct place *at,
+			    const ProtobufCFieldDescriptor *f, const struct json *v, void *to)
 {
 	return parse_message(w, at, f->descriptor, v, to);
 }
@@ -220,19 +226,19 @@ static void free_message(ProtobufCMessage **m)
 }
 #define autopb cleanup(free_message)
 
-typedef int parse_fn(struct walk *w, const struct place *at, const ProtobufCFieldDescriptor *f, const struct json *v,
-		     void *to);
+typedef int parse_fn(struct walk *w, const struct place *at, const ProtobufCFieldDescriptor *f,
+		     const struct json *v, void *to);
 
 /* One value of the field's type, into the (zeroed) place @to. */
 static parse_fn *const parsers[] = {
-	[PROTOBUF_C_TYPE_INT32] = parse_integer,     [PROTOBUF_C_TYPE_SINT32] = parse_integer,
-	[PROTOBUF_C_TYPE_SFIXED32] = parse_integer,  [PROTOBUF_C_TYPE_INT64] = parse_integer,
-	[PROTOBUF_C_TYPE_SINT64] = parse_integer,    [PROTOBUF_C_TYPE_SFIXED64] = parse_integer,
-	[PROTOBUF_C_TYPE_UINT32] = parse_integer,    [PROTOBUF_C_TYPE_FIXED32] = parse_integer,
-	[PROTOBUF_C_TYPE_UINT64] = parse_integer,    [PROTOBUF_C_TYPE_FIXED64] = parse_integer,
-	[PROTOBUF_C_TYPE_FLOAT] = parse_real,	     [PROTOBUF_C_TYPE_DOUBLE] = parse_real,
-	[PROTOBUF_C_TYPE_BOOL] = parse_bool,	     [PROTOBUF_C_TYPE_ENUM] = parse_enum,
-	[PROTOBUF_C_TYPE_STRING] = parse_string,     [PROTOBUF_C_TYPE_BYTES] = parse_bytes,
+	[PROTOBUF_C_TYPE_INT32] = parse_integer,      [PROTOBUF_C_TYPE_SINT32] = parse_integer,
+	[PROTOBUF_C_TYPE_SFIXED32] = parse_integer,   [PROTOBUF_C_TYPE_INT64] = parse_integer,
+	[PROTOBUF_C_TYPE_SINT64] = parse_integer,     [PROTOBUF_C_TYPE_SFIXED64] = parse_integer,
+	[PROTOBUF_C_TYPE_UINT32] = parse_integer,     [PROTOBUF_C_TYPE_FIXED32] = parse_integer,
+	[PROTOBUF_C_TYPE_UINT64] = parse_integer,     [PROTOBUF_C_TYPE_FIXED64] = parse_integer,
+	[PROTOBUF_C_TYPE_FLOAT] = parse_real,         [PROTOBUF_C_TYPE_DOUBLE] = parse_real,
+	[PROTOBUF_C_TYPE_BOOL] = parse_bool,          [PROTOBUF_C_TYPE_ENUM] = parse_enum,
+	[PROTOBUF_C_TYPE_STRING] = parse_string,      [PROTOBUF_C_TYPE_BYTES] = parse_bytes,
 	[PROTOBUF_C_TYPE_MESSAGE] = parse_submessage,
 };
 
@@ -305,7 +311,8 @@ static int parse_field(struct walk *w, const struct place *at, const ProtobufCFi
 }
 
 /* @seen has a flag for each field of the message. */
-static int parse_key(struct walk *w, const struct place *at, const struct json *v, ProtobufCMessage *m, bool *seen)
+static int parse_key(struct walk *w, const struct place *at, const struct json *v,
+		     ProtobufCMessage *m, bool *seen)
 {
 	const ProtobufCFieldDescriptor *f = find_field(m->descriptor, v->key);
 	size_t i = f ? (size_t)(f - m->descriptor->fields) : 0;
@@ -322,8 +329,9 @@ static int parse_key(struct walk *w, const struct place *at, const struct json *
 	return parse_field(w, at, f, v, m);
 }
 
-static int parse_message(struct walk *w, const struct place *at, const ProtobufCMessageDescriptor *desc,
-			 const struct json *v, ProtobufCMessage **ret)
+static int parse_message(struct walk *w, const struct place *at,
+			 const ProtobufCMessageDescriptor *desc, const struct json *v,
+			 ProtobufCMessage **ret)
 {
 	autofree bool *seen = mem_try_calloc(desc->n_fields + 1, sizeof(*seen));
 	autopb ProtobufCMessage *m = NULL;

@@ -49,8 +49,9 @@ bool pbjson_is_map(const ProtobufCFieldDescriptor *f)
 	const ProtobufCMessageDescriptor *d = f->descriptor;
 
 	return f->label == PROTOBUF_C_LABEL_REPEATED && f->type == PROTOBUF_C_TYPE_MESSAGE &&
-	       str_ends_with(d->short_name, "Entry") && d->n_fields == 2 && str_eq(d->fields[0].name, "key") &&
-	       d->fields[0].type == PROTOBUF_C_TYPE_STRING && str_eq(d->fields[1].name, "value");
+	       str_ends_with(d->short_name, "Entry") && d->n_fields == 2 &&
+	       str_eq(d->fields[0].name, "key") && d->fields[0].type == PROTOBUF_C_TYPE_STRING &&
+	       str_eq(d->fields[1].name, "value");
 }
 
 const ProtobufCFieldDescriptor *pbjson_companion(const ProtobufCMessageDescriptor *desc,

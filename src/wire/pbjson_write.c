@@ -23,7 +23,8 @@ static void write_bytes(struct json_writer *w, const char *key, const ProtobufCB
 	json_add_str(w, key, text);
 }
 
-static void write_enum(struct json_writer *w, const char *key, const ProtobufCEnumDescriptor *desc, int v)
+static void write_enum(struct json_writer *w, const char *key, const ProtobufCEnumDescriptor *desc,
+		       int v)
 {
 	const ProtobufCEnumValue *found = protobuf_c_enum_descriptor_get_value(desc, v);
 
@@ -56,7 +57,8 @@ static void write_submessage(struct json_writer *w, const char *key, const Proto
 		json_add_null(w, key);
 }
 
-static void write_value(struct json_writer *w, const char *key, const ProtobufCFieldDescriptor *f, const void *p)
+static void write_value(struct json_writer *w, const char *key, const ProtobufCFieldDescriptor *f,
+			const void *p)
 {
 	switch (f->type) {
 	case PROTOBUF_C_TYPE_FLOAT:
@@ -87,7 +89,8 @@ static void write_value(struct json_writer *w, const char *key, const ProtobufCF
 
 static const char *entry_key(const ProtobufCMessage *entry)
 {
-	const char *key = *(char *const *)pbjson_member_const(entry, entry->descriptor->fields[0].offset);
+	const char *key =
+		*(char *const *)pbjson_member_const(entry, entry->descriptor->fields[0].offset);
 
 	return key ? key : "";
 }
@@ -102,7 +105,8 @@ static int compare_entries(const void *a, const void *b)
 	return r ? r : (x > y) - (x < y);
 }
 
-void pbjson_write_map(struct json_writer *w, const char *key, ProtobufCMessage *const *entries, size_t n)
+void pbjson_write_map(struct json_writer *w, const char *key, ProtobufCMessage *const *entries,
+		      size_t n)
 {
 	autofree ProtobufCMessage *const **sorted = mem_try_calloc(n + 1, sizeof(*sorted));
 
@@ -125,7 +129,8 @@ void pbjson_write_map(struct json_writer *w, const char *key, ProtobufCMessage *
 	json_close(w);
 }
 
-static void write_repeated(struct json_writer *w, const ProtobufCFieldDescriptor *f, const ProtobufCMessage *m)
+static void write_repeated(struct json_writer *w, const ProtobufCFieldDescriptor *f,
+			   const ProtobufCMessage *m)
 {
 	size_t n = *(const size_t *)pbjson_member_const(m, f->quantifier_offset);
 	const char *array = *(const char *const *)pbjson_member_const(m, f->offset);

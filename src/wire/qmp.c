@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * qmp - see qmp.h. The input buffer holds at most one line beyond what was handed out; what has been searched for a line's
- * end is not searched again.
+ * qmp - see qmp.h. The input buffer holds at most one line beyond what was handed out; what has
+ * been searched for a line's end is not searched again.
  */
 #include "wire/qmp.h"
 
@@ -80,7 +80,8 @@ static int interpret(struct qmp_message *m, struct error *e)
 			return error_plain(e, EPROTO, "an error without its description");
 	}
 	if ((m->kind == QMP_EVENT || m->kind == QMP_ERROR) && !m->name)
-		return error_plain(e, EPROTO, "%s without its name", m->kind == QMP_EVENT ? "an event" : "an error");
+		return error_plain(e, EPROTO, "%s without its name",
+				   m->kind == QMP_EVENT ? "an event" : "an error");
 	return 0;
 }
 
@@ -116,7 +117,9 @@ int qmp_reader_next(struct qmp_reader *r, struct qmp_message *ret, struct error 
 		char *line, *end;
 		int result = 0;
 
-		end = have > r->scanned ? memchr(buf_ptr(&r->in) + r->scanned, '\n', have - r->scanned) : NULL;
+		end = have > r->scanned
+			      ? memchr(buf_ptr(&r->in) + r->scanned, '\n', have - r->scanned)
+			      : NULL;
 		if (!end) {
 			r->scanned = have;
 			return 0;
@@ -133,7 +136,8 @@ int qmp_reader_next(struct qmp_reader *r, struct qmp_message *ret, struct error 
 	}
 }
 
-struct json_writer *qmp_command_begin(struct qmp_command *c, struct buf *out, const char *name, uint64_t id)
+struct json_writer *qmp_command_begin(struct qmp_command *c, struct buf *out, const char *name,
+				      uint64_t id)
 {
 	c->start = buf_len(out);
 	json_writer_init(&c->w, out, NULL);

@@ -1,13 +1,15 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * toml - keys, tables and structure; values are toml_value.c's. See toml.h for what is read and refused.
+ * toml - keys, tables and structure; values are toml_value.c's. See toml.h for what is read and
+ * refused.
  *
- * How a table came to be decides what may still happen to it (TOML 1.0, "Keys", "Table", "Array of Tables"):
- *   IMPLICIT  in passing, by [a.b] for a: may be defined by a header, extended by headers and dotted keys
- *   DOTTED    by a.b = 1 for a: may be extended by dotted keys and, below it, by headers
- *   HEADER    by [a] or [[a]]: may be extended by headers below it
- *   INLINE    by {...}: is complete
- * and an array is either a value or grows by [[a]].
+ * How a table came to be decides what may still happen to it (TOML 1.0, "Keys", "Table", "Array of
+ * Tables"):
+ *  - IMPLICIT, by [a.b] for a: may be defined by a header, extended by headers and dotted keys;
+ *  - DOTTED, by a.b = 1 for a: may be extended by dotted keys and, below it, by headers;
+ *  - HEADER, by [a] or [[a]]: may be extended by headers below it;
+ *  - INLINE, by {...}: is complete.
+ * An array is either a value or grows by [[a]].
  */
 #include "wire/toml.h"
 
@@ -62,7 +64,8 @@ int toml_fail_unexpected(struct toml_parser *ps, const char *wanted)
 		return toml_fail(ps, at, EINVAL, "unexpected end of the line, expected %s", wanted);
 	if (*ps->p > ' ' && *ps->p < 0x7f)
 		return toml_fail(ps, at, EINVAL, "unexpected '%c', expected %s", *ps->p, wanted);
-	return toml_fail(ps, at, EINVAL, "unexpected byte 0x%02x, expected %s", (unsigned char)*ps->p, wanted);
+	return toml_fail(ps, at, EINVAL, "unexpected byte 0x%02x, expected %s",
+			 (unsigned char)*ps->p, wanted);
 }
 
 bool toml_skip_newline(struct toml_parser *ps)
@@ -90,7 +93,8 @@ static int skip_comment(struct toml_parser *ps)
 		if (*ps->p == '\r' && ps->end - ps->p > 1 && ps->p[1] == '\n')
 			return 0;
 		if (((unsigned char)*ps->p < 0x20 && *ps->p != '\t') || *ps->p == 0x7f)
-			return toml_fail(ps, toml_here(ps), EINVAL, "control character 0x%02x in a comment",
+			return toml_fail(ps, toml_here(ps), EINVAL,
+					 "control character 0x%02x in a comment",
 					 (unsigned char)*ps->p);
 	}
 	return 0;
@@ -142,7 +146,8 @@ static struct toml *find(const struct toml *table, const char *key)
 	return NULL;
 }
 
-static int new_value(struct toml_parser *ps, struct toml_place at, enum toml_type type, unsigned how, struct toml **ret)
+static int new_value(struct toml_parser *ps, struct toml_place at, enum toml_type type,
+		     unsigned how, struct toml **ret)
 {
 	struct toml *v = ps->values < LIMIT_TOML_VALUES ? mem_try_calloc(1, sizeof(*v)) : NULL;
 
@@ -175,8 +180,8 @@ static void append(struct toml *parent, const char *key, struct toml *v)
 	parent->count++;
 }
 
-static int add_table(struct toml_parser *ps, struct toml_place at, struct toml *parent, const char *key, enum how how,
-		     struct toml **ret)
+static int add_table(struct toml_parser *ps, struct toml_place at, struct toml *parent,
+		     const char *key, enum how how, struct toml **ret)
 {
 	int r = new_value(ps, at, TOML_TABLE, how, ret);
 
@@ -187,12 +192,13 @@ static int add_table(struct toml_parser *ps, struct toml_place at, struct toml *
 
 static int fail_twice(struct toml_parser *ps, struct toml_place at, const struct toml *old)
 {
-	return toml_fail(ps, at, EINVAL, "\"%s\" is defined twice (first on line %u)", old->key, old->line);
+	return toml_fail(ps, at, EINVAL, "\"%s\" is defined twice (first on line %u)", old->key,
+			 old->line);
 }
 
 /* The table @key of @table on the way of a dotted key. */
-static int enter_dotted(struct toml_parser *ps, struct toml_place at, struct toml *table, const char *key,
-			struct toml **ret)
+static int enter_dotted(struct toml_parser *ps, struct toml_place at, struct toml *table,
+			const char *key, struct toml **ret)
 {
 	struct toml *m = find(table, key);
 
@@ -206,8 +212,8 @@ static int enter_dotted(struct toml_parser *ps, struct toml_place at, struct tom
 }
 
 /* The table @key of @table on the way of a header; of an array of tables the last one. */
-static int enter_header(struct toml_parser *ps, struct toml_place at, struct toml *table, const char *key,
-			struct toml **ret)
+static int enter_header(struct toml_parser *ps, struct toml_place at, struct toml *table,
+			const char *key, struct toml **ret)
 {
 	struct toml *m = find(table, key);
 
@@ -222,8 +228,8 @@ static int enter_header(struct toml_parser *ps, struct toml_place at, struct tom
 }
 
 /* Puts @v at @keys below @table; it is the table's then. */
-static int assign(struct toml_parser *ps, struct toml_place at, struct toml *table, const struct strv *keys,
-		  struct toml *v)
+static int assign(struct toml_parser *ps, struct toml_place at, struct toml *table,
+		  const struct strv *keys, struct toml *v)
 {
 	const char *last = keys->v[keys->n - 1];
 	const struct toml *old;
@@ -242,8 +248,8 @@ static int assign(struct toml_parser *ps, struct toml_place at, struct toml *tab
 }
 
 /* [a.b]: the table that the following lines fill. */
-static int open_table(struct toml_parser *ps, struct toml_place at, struct toml *table, const char *key,
-		      struct toml **ret)
+static int open_table(struct toml_parser *ps, struct toml_place at, struct toml *table,
+		      const char *key, struct toml **ret)
 {
 	struct toml *m = find(table, key);
 
@@ -259,8 +265,8 @@ static int open_table(struct toml_parser *ps, struct toml_place at, struct toml 
 }
 
 /* [[a.b]]: one more element. */
-static int open_element(struct toml_parser *ps, struct toml_place at, struct toml *table, const char *key,
-			struct toml **ret)
+static int open_element(struct toml_parser *ps, struct toml_place at, struct toml *table,
+			const char *key, struct toml **ret)
 {
 	struct toml *m = find(table, key);
 	int r;
@@ -306,7 +312,8 @@ static int parse_keys(struct toml_parser *ps, struct strv *ret)
 
 		skip_space(ps);
 		if (ps->depth + ret->n >= LIMIT_TOML_DEPTH)
-			return toml_fail(ps, toml_here(ps), E2BIG, "nested deeper than %d", LIMIT_TOML_DEPTH);
+			return toml_fail(ps, toml_here(ps), E2BIG, "nested deeper than %d",
+					 LIMIT_TOML_DEPTH);
 		r = parse_key(ps, &key);
 		if (r < 0)
 			return r;
@@ -406,7 +413,8 @@ static int parse_nested(struct toml_parser *ps, struct toml *v)
 	int r;
 
 	if (ps->depth >= LIMIT_TOML_DEPTH)
-		return toml_fail(ps, toml_here(ps), E2BIG, "nested deeper than %d", LIMIT_TOML_DEPTH);
+		return toml_fail(ps, toml_here(ps), E2BIG, "nested deeper than %d",
+				 LIMIT_TOML_DEPTH);
 	v->type = array ? TOML_ARRAY : TOML_TABLE;
 	v->list.how = array ? ARRAY_VALUE : INLINE;
 	ps->depth++;
@@ -501,12 +509,18 @@ static int check_utf8(struct toml_parser ps)
 
 int toml_parse(const char *text, size_t len, const char *origin, struct toml **ret, struct error *e)
 {
-	struct toml_parser ps = { .p = text, .end = text + len, .line_start = text, .line = 1, .origin = origin, .e = e };
+	struct toml_parser ps = { .p = text,
+				  .end = text + len,
+				  .line_start = text,
+				  .line = 1,
+				  .origin = origin,
+				  .e = e };
 	autoptr(toml) root = NULL;
 	int r;
 
 	if (len > LIMIT_CONFIG_TOML)
-		return error_plain(e, E2BIG, "%s: longer than %zu bytes", origin, LIMIT_CONFIG_TOML);
+		return error_plain(e, E2BIG, "%s: longer than %zu bytes", origin,
+				   LIMIT_CONFIG_TOML);
 	r = check_utf8(ps);
 	if (r < 0)
 		return r;
@@ -528,8 +542,9 @@ const struct toml *toml_get(const struct toml *table, const char *key)
 const char *toml_type_name(enum toml_type type)
 {
 	static const char *const names[] = {
-		[TOML_STRING] = "a string", [TOML_INT] = "an integer",	   [TOML_FLOAT] = "a float",
-		[TOML_BOOL] = "a boolean",  [TOML_TIME] = "a date or time", [TOML_ARRAY] = "an array",
+		[TOML_STRING] = "a string",     [TOML_INT] = "an integer",
+		[TOML_FLOAT] = "a float",       [TOML_BOOL] = "a boolean",
+		[TOML_TIME] = "a date or time", [TOML_ARRAY] = "an array",
 		[TOML_TABLE] = "a table",
 	};
 

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * toml_parser - what the two halves of the TOML reader share: toml.c (keys, tables, structure) and toml_value.c
- * (strings, numbers, times). Private to src/wire.
+ * toml_parser - what the two halves of the TOML reader share: toml.c (keys, tables, structure) and
+ * toml_value.c (strings, numbers, times). Private to src/wire.
  */
 #pragma once
 

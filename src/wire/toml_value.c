@@ -2,7 +2,8 @@
 /*
  * toml_value - strings, numbers, booleans, dates and times of TOML (1.0, "String" to "Local Time").
  *
- * A value without quotes is taken as one word first and then classified, so that an error shows the whole word.
+ * A value without quotes is taken as one word first and then classified, so that an error shows the
+ * whole word.
  */
 #include "base/buf.h"
 #include "base/error.h"
@@ -46,7 +47,9 @@ static int parse_hex(struct toml_parser *ps, size_t digits, struct buf *out)
 	for (; digits > 0; digits--, ps->p++) {
 		if (ps->p == ps->end || !isxdigit((unsigned char)*ps->p))
 			return toml_fail_unexpected(ps, "a hexadecimal digit");
-		c = c << 4 | (uint32_t)(isdigit((unsigned char)*ps->p) ? *ps->p - '0' : (*ps->p | 0x20) - 'a' + 10);
+		c = c << 4 |
+		    (uint32_t)(isdigit((unsigned char)*ps->p) ? *ps->p - '0'
+							      : (*ps->p | 0x20) - 'a' + 10);
 	}
 	if (!c)
 		return toml_fail(ps, at, EINVAL, "U+0000 in a string");
@@ -97,11 +100,13 @@ static int parse_char(struct toml_parser *ps, const struct quoting *q, struct bu
 	if (q->quote == '"' && toml_skip(ps, '\\'))
 		return parse_escape(ps, q->multiline, out);
 	if (((unsigned char)*ps->p < 0x20 && *ps->p != '\t') || *ps->p == 0x7f)
-		return toml_fail(ps, toml_here(ps), EINVAL, "control character 0x%02x in a string", (unsigned char)*ps->p);
+		return toml_fail(ps, toml_here(ps), EINVAL, "control character 0x%02x in a string",
+				 (unsigned char)*ps->p);
 	return buf_add(out, ps->p++, 1);
 }
 
-/* At a quote in the string: does it close it? One or two more may belong to the content of a multi-line string. */
+/* At a quote in the string: does it close it? One or two more may belong to the content of a
+ * multi-line string. */
 static bool skip_closing(struct toml_parser *ps, const struct quoting *q, struct buf *out)
 {
 	if (!q->multiline)
@@ -146,7 +151,8 @@ static bool strip_underscores(const char *s, bool hex, char *out)
 	for (size_t i = 0; s[i]; i++) {
 		if (s[i] != '_')
 			*out++ = s[i];
-		else if (!i || !is_digit((unsigned char)s[i - 1]) || !is_digit((unsigned char)s[i + 1]))
+		else if (!i || !is_digit((unsigned char)s[i - 1]) ||
+			 !is_digit((unsigned char)s[i + 1]))
 			return false;
 	}
 	*out = '\0';
@@ -224,7 +230,11 @@ static int parse_special(const char *s, double *ret)
 
 static int parse_number(const char *word, struct toml *v)
 {
-	unsigned bits = *word != '0' ? 0 : word[1] == 'x' ? 4 : word[1] == 'o' ? 3 : word[1] == 'b' ? 1 : 0;
+	unsigned bits = *word != '0'     ? 0
+			: word[1] == 'x' ? 4
+			: word[1] == 'o' ? 3
+			: word[1] == 'b' ? 1
+					 : 0;
 	char s[WORD_MAX + 1];
 	const char *end;
 
@@ -277,8 +287,9 @@ static unsigned days_in(unsigned year, unsigned month)
 
 static bool take_date(const char **s, struct toml_time *t)
 {
-	t->has_date = take_number(s, 4, &t->year) && take_char(s, '-') && take_number(s, 2, &t->month) &&
-		      take_char(s, '-') && take_number(s, 2, &t->day) && t->month >= 1 && t->month <= 12 &&
+	t->has_date = take_number(s, 4, &t->year) && take_char(s, '-') &&
+		      take_number(s, 2, &t->month) && take_char(s, '-') &&
+		      take_number(s, 2, &t->day) && t->month >= 1 && t->month <= 12 &&
 		      t->day >= 1 && t->day <= days_in(t->year, t->month);
 	return t->has_date;
 }
@@ -296,8 +307,9 @@ static bool take_fraction(const char **s, struct toml_time *t)
 
 static bool take_time(const char **s, struct toml_time *t)
 {
-	t->has_time = take_number(s, 2, &t->hour) && take_char(s, ':') && take_number(s, 2, &t->minute) &&
-		      take_char(s, ':') && take_number(s, 2, &t->second) && t->hour < 24 && t->minute < 60 &&
+	t->has_time = take_number(s, 2, &t->hour) && take_char(s, ':') &&
+		      take_number(s, 2, &t->minute) && take_char(s, ':') &&
+		      take_number(s, 2, &t->second) && t->hour < 24 && t->minute < 60 &&
 		      t->second <= 60 && (!take_char(s, '.') || take_fraction(s, t));
 	return t->has_time;
 }
@@ -362,7 +374,8 @@ static size_t word_length(const struct toml_parser *ps)
 
 	while (n < left && is_word_char(ps->p[n]))
 		n++;
-	if (n == 10 && starts_like_date(ps->p, n) && left > 11 && ps->p[10] == ' ' && isdigit((unsigned char)ps->p[11])) {
+	if (n == 10 && starts_like_date(ps->p, n) && left > 11 && ps->p[10] == ' ' &&
+	    isdigit((unsigned char)ps->p[11])) {
 		for (n = 11; n < left && is_word_char(ps->p[n]);)
 			n++;
 	}

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * The header of a ttRPC message. The one limit is the length of the payload; whether stream, type and flags fit the
- * state of a connection is not looked at here.
+ * The header of a ttRPC message. The one limit is the length of the payload; whether stream, type
+ * and flags fit the state of a connection is not looked at here.
  */
 #include "wire/ttrpc_frame.h"
 

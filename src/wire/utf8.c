@@ -15,7 +15,12 @@ int utf8_decode(const char *p, size_t n, uint32_t *ret)
 {
 	static const uint32_t least[UTF8_MAX + 1] = { 0, 0, 0x80, 0x800, 0x10000 };
 	const unsigned char *u = (const unsigned char *)p;
-	int len = u[0] < 0x80 ? 1 : u[0] < 0xc0 ? 0 : u[0] < 0xe0 ? 2 : u[0] < 0xf0 ? 3 : u[0] < 0xf8 ? 4 : 0;
+	int len = u[0] < 0x80   ? 1
+		  : u[0] < 0xc0 ? 0
+		  : u[0] < 0xe0 ? 2
+		  : u[0] < 0xf0 ? 3
+		  : u[0] < 0xf8 ? 4
+				: 0;
 	uint32_t c;
 
 	if (!len || (size_t)len > n)

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * JSON into messages and back. What was accepted must survive the wire format and come out of JSON the same. The first byte
- * chooses the message.
+ * JSON into messages and back. What was accepted must survive the wire format and come out of JSON
+ * the same. The first byte chooses the message.
  */
 #include "base/buf.h"
 #include "base/error.h"

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* A stream of bytes in portions, whose sizes come from the bytes: messages are whole, errors have reasons. */
+/* A stream of bytes in portions, whose sizes come from the bytes: messages are whole, errors have
+ * reasons. */
 #include "base/error.h"
 #include "wire/qmp.h"
 
@@ -17,7 +18,8 @@ static void take_messages(struct qmp_reader *r)
 		struct error e = ERROR_INIT;
 
 		n = qmp_reader_next(r, &m, &e);
-		if (n == 1 && (!m.root || (m.kind == QMP_EVENT && !m.name) || (m.kind == QMP_ERROR && !m.text)))
+		if (n == 1 && (!m.root || (m.kind == QMP_EVENT && !m.name) ||
+			       (m.kind == QMP_ERROR && !m.text)))
 			abort();
 		if (n < 0 && (n != -EPROTO || e.code != n || !*e.text))
 			abort();

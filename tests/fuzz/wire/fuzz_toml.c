@@ -14,7 +14,8 @@ static size_t check_tree(const struct toml *t, unsigned depth)
 	const struct toml *m;
 	size_t n = 1, members = 0;
 
-	if (depth > LIMIT_TOML_DEPTH || !t->line || !t->column || (t->type == TOML_STRING && !t->string))
+	if (depth > LIMIT_TOML_DEPTH || !t->line || !t->column ||
+	    (t->type == TOML_STRING && !t->string))
 		abort();
 	if (t->type != TOML_TABLE && t->type != TOML_ARRAY)
 		return 1;

@@ -62,13 +62,17 @@ static void test_good(void **state)
 		WITH("\"mounts\":[{\"destination\":\"/proc\"}]"),
 		WITH("\"hooks\":{\"poststop\":[{\"path\":\"/bin/true\",\"timeout\":5}]}"),
 		PROCESS("\"oomScoreAdj\":-1000,\"user\":{\"umask\":511}"),
-		PROCESS("\"rlimits\":[{\"type\":\"RLIMIT_CORE\",\"soft\":1,\"hard\":1},{\"type\":\"RLIMIT_AS\"}]"),
-		LINUX("\"namespaces\":[{\"type\":\"user\"},{\"type\":\"network\",\"path\":\"/run/netns/a\"}],"
+		PROCESS("\"rlimits\":[{\"type\":\"RLIMIT_CORE\",\"soft\":1,\"hard\":1},{\"type\":"
+			"\"RLIMIT_AS\"}]"),
+		LINUX("\"namespaces\":[{\"type\":\"user\"},{\"type\":\"network\",\"path\":\"/run/"
+		      "netns/a\"}],"
 		      "\"uidMappings\":[{\"size\":1}]"),
 		LINUX("\"devices\":[{\"path\":\"/dev/x\",\"type\":\"c\",\"major\":1,\"minor\":3}]"),
 		LINUX("\"rootfsPropagation\":\"rslave\""),
-		LINUX("\"seccomp\":{\"defaultAction\":\"SCMP_ACT_ERRNO\",\"syscalls\":[{\"names\":[\"read\"],"
-		      "\"action\":\"SCMP_ACT_ALLOW\",\"args\":[{\"index\":5,\"op\":\"SCMP_CMP_EQ\"}]}]}"),
+		LINUX("\"seccomp\":{\"defaultAction\":\"SCMP_ACT_ERRNO\",\"syscalls\":[{\"names\":["
+		      "\"read\"],"
+		      "\"action\":\"SCMP_ACT_ALLOW\",\"args\":[{\"index\":5,\"op\":\"SCMP_CMP_EQ\"}"
+		      "]}]}"),
 	};
 
 	for (size_t i = 0; i < ARRAY_SIZE(cases); i++) {
@@ -90,26 +94,31 @@ static void test_refused(void **state)
 		{ "{\"ociVersion\":\"2.0.0\"," P "," R "}", -EOPNOTSUPP,
 		  "ociVersion: \"2.0.0\" is not supported (1.0.0 to 1.3.0 are)" },
 		{ "{" V "," R "}", -EINVAL, "process: missing" },
-		{ "{" V "," R ",\"process\":{\"cwd\":\"/\"}}", -EINVAL, "process.args: no program to run" },
-		{ "{" V "," R ",\"process\":{\"args\":[\"\"],\"cwd\":\"/\"}}", -EINVAL, "process.args: no program to run" },
+		{ "{" V "," R ",\"process\":{\"cwd\":\"/\"}}", -EINVAL,
+		  "process.args: no program to run" },
+		{ "{" V "," R ",\"process\":{\"args\":[\"\"],\"cwd\":\"/\"}}", -EINVAL,
+		  "process.args: no program to run" },
 		{ "{" V "," R ",\"process\":{\"args\":[\"a\"]}}", -EINVAL, "process.cwd: missing" },
 		{ "{" V "," R ",\"process\":{\"args\":[\"a\"],\"cwd\":\"a\"}}", -EINVAL,
 		  "process.cwd: \"a\" is not absolute" },
-		{ PROCESS("\"oomScoreAdj\":1001"), -EINVAL, "process.oomScoreAdj: 1001 is not in -1000..1000" },
-		{ PROCESS("\"user\":{\"umask\":512}"), -EINVAL, "process.user.umask: 01000 is more than 0777" },
+		{ PROCESS("\"oomScoreAdj\":1001"), -EINVAL,
+		  "process.oomScoreAdj: 1001 is not in -1000..1000" },
+		{ PROCESS("\"user\":{\"umask\":512}"), -EINVAL,
+		  "process.user.umask: 01000 is more than 0777" },
 		{ PROCESS("\"rlimits\":[{\"type\":\"RLIMIT_X\"}]"), -EINVAL,
 		  "process.rlimits[0].type: \"RLIMIT_X\" is unknown" },
 		{ PROCESS("\"rlimits\":[{\"type\":\"RLIMIT_AS\",\"soft\":2,\"hard\":1}]"), -EINVAL,
 		  "process.rlimits[0]: the soft limit of RLIMIT_AS is above the hard one" },
-		{ PROCESS("\"rlimits\":[{\"type\":\"RLIMIT_AS\"},{\"type\":\"RLIMIT_AS\"}]"), -EINVAL,
-		  "process.rlimits[1].type: RLIMIT_AS is given twice" },
+		{ PROCESS("\"rlimits\":[{\"type\":\"RLIMIT_AS\"},{\"type\":\"RLIMIT_AS\"}]"),
+		  -EINVAL, "process.rlimits[1].type: RLIMIT_AS is given twice" },
 		{ WITH("\"mounts\":[{\"destination\":\"/a\"},{\"type\":\"proc\"}]"), -EINVAL,
 		  "mounts[1].destination: missing" },
 		{ WITH("\"hooks\":{\"createRuntime\":[{\"path\":\"true\"}]}"), -EINVAL,
 		  "hooks.createRuntime[0].path: \"true\" is not absolute" },
 		{ WITH("\"hooks\":{\"poststart\":[{\"path\":\"/a\",\"timeout\":-1}]}"), -EINVAL,
 		  "hooks.poststart[0].timeout: below 0" },
-		{ LINUX("\"namespaces\":[{\"type\":\"pod\"}]"), -EINVAL, "linux.namespaces[0].type: \"pod\" is unknown" },
+		{ LINUX("\"namespaces\":[{\"type\":\"pod\"}]"), -EINVAL,
+		  "linux.namespaces[0].type: \"pod\" is unknown" },
 		{ LINUX("\"namespaces\":[{\"type\":\"pid\",\"path\":\"a\"}]"), -EINVAL,
 		  "linux.namespaces[0].path: \"a\" is not absolute" },
 		{ LINUX("\"namespaces\":[{\"type\":\"pid\"},{\"type\":\"pid\"}]"), -EINVAL,
@@ -124,28 +133,41 @@ static void test_refused(void **state)
 		  "linux.devices[0].type: \"a\" is not one of b, c, p, u" },
 		{ LINUX("\"devices\":[{\"path\":\"/dev/x\",\"type\":\"c\",\"major\":-1}]"), -ERANGE,
 		  "linux.devices[0]: device number out of range" },
-		{ LINUX("\"rootfsPropagation\":\"up\""), -EINVAL, "linux.rootfsPropagation: \"up\" is unknown" },
-		{ LINUX("\"seccomp\":{}"), -EINVAL, "linux.seccomp.defaultAction: \"\" is unknown" },
+		{ LINUX("\"rootfsPropagation\":\"up\""), -EINVAL,
+		  "linux.rootfsPropagation: \"up\" is unknown" },
+		{ LINUX("\"seccomp\":{}"), -EINVAL,
+		  "linux.seccomp.defaultAction: \"\" is unknown" },
 		{ LINUX("\"seccomp\":{\"defaultAction\":\"SCMP_ACT_NOTIFY\"}"), -EOPNOTSUPP,
-		  "linux.seccomp.defaultAction: SCMP_ACT_NOTIFY is not supported: a guest cannot notify a process of the host" },
-		{ LINUX("\"seccomp\":{\"defaultAction\":\"SCMP_ACT_ALLOW\",\"syscalls\":[{\"action\":\"X\"}]}"), -EINVAL,
-		  "linux.seccomp.syscalls[0].action: \"X\" is unknown" },
-		{ LINUX("\"seccomp\":{\"defaultAction\":\"SCMP_ACT_ALLOW\",\"syscalls\":[{\"action\":\"SCMP_ACT_LOG\"}]}"),
+		  "linux.seccomp.defaultAction: SCMP_ACT_NOTIFY is not supported: a guest cannot "
+		  "notify a process of the host" },
+		{ LINUX("\"seccomp\":{\"defaultAction\":\"SCMP_ACT_ALLOW\",\"syscalls\":[{"
+			"\"action\":\"X\"}]}"),
+		  -EINVAL, "linux.seccomp.syscalls[0].action: \"X\" is unknown" },
+		{ LINUX("\"seccomp\":{\"defaultAction\":\"SCMP_ACT_ALLOW\",\"syscalls\":[{"
+			"\"action\":\"SCMP_ACT_LOG\"}]}"),
 		  -EINVAL, "linux.seccomp.syscalls[0].names: empty" },
-		{ LINUX("\"seccomp\":{\"defaultAction\":\"SCMP_ACT_ALLOW\",\"syscalls\":[{\"names\":[\"a\"],"
+		{ LINUX("\"seccomp\":{\"defaultAction\":\"SCMP_ACT_ALLOW\",\"syscalls\":[{"
+			"\"names\":[\"a\"],"
 			"\"action\":\"SCMP_ACT_LOG\",\"args\":[{\"op\":\"EQ\"}]}]}"),
 		  -EINVAL, "linux.seccomp.syscalls[0].args[0].op: \"EQ\" is unknown" },
-		{ LINUX("\"seccomp\":{\"defaultAction\":\"SCMP_ACT_ALLOW\",\"syscalls\":[{\"names\":[\"a\"],"
-			"\"action\":\"SCMP_ACT_LOG\",\"args\":[{\"op\":\"SCMP_CMP_EQ\",\"index\":6}]}]}"),
+		{ LINUX("\"seccomp\":{\"defaultAction\":\"SCMP_ACT_ALLOW\",\"syscalls\":[{"
+			"\"names\":[\"a\"],"
+			"\"action\":\"SCMP_ACT_LOG\",\"args\":[{\"op\":\"SCMP_CMP_EQ\",\"index\":6}"
+			"]}]}"),
 		  -EINVAL, "linux.seccomp.syscalls[0].args[0].index: above 5" },
-		{ LINUX("\"seccomp\":{\"defaultAction\":\"SCMP_ACT_ALLOW\",\"listenerPath\":\"/s\"}"), -EOPNOTSUPP,
-		  "linux.seccomp.listenerPath: not supported: a guest cannot notify a process of the host" },
+		{ LINUX("\"seccomp\":{\"defaultAction\":\"SCMP_ACT_ALLOW\",\"listenerPath\":\"/"
+			"s\"}"),
+		  -EOPNOTSUPP,
+		  "linux.seccomp.listenerPath: not supported: a guest cannot notify a process of "
+		  "the host" },
 		{ LINUX("\"intelRdt\":{}"), -EOPNOTSUPP,
 		  "linux.intelRdt: not supported: a guest cannot partition the host's caches" },
 		{ LINUX("\"netDevices\":{\"e\":{}}"), -EOPNOTSUPP,
-		  "linux.netDevices: not supported: a device of the host cannot move into a guest" },
+		  "linux.netDevices: not supported: a device of the host cannot move into a "
+		  "guest" },
 		{ LINUX("\"memoryPolicy\":{}"), -EOPNOTSUPP,
-		  "linux.memoryPolicy: not supported: a guest does not have the host's memory nodes" },
+		  "linux.memoryPolicy: not supported: a guest does not have the host's memory "
+		  "nodes" },
 		{ "{" V "," P "}", -EINVAL, "root.path: missing" },
 		{ "{" V "," P ",\"root\":{}}", -EINVAL, "root.path: missing" },
 	};
@@ -161,7 +183,8 @@ static void test_refused(void **state)
 
 static void test_root(void **state)
 {
-	autofree char *absent = xasprintf("root.path: %s/absent: No such file or directory", bundle);
+	autofree char *absent =
+		xasprintf("root.path: %s/absent: No such file or directory", bundle);
 	autofree char *file = xasprintf("root.path: %s/file is not a directory", bundle);
 	struct error e;
 
@@ -173,7 +196,8 @@ static void test_root(void **state)
 
 static void test_paths_become_absolute(void **state)
 {
-	static const char text[] = WITH("\"mounts\":[{\"destination\":\"proc\"},{\"destination\":\"/dev\"}]");
+	static const char text[] =
+		WITH("\"mounts\":[{\"destination\":\"proc\"},{\"destination\":\"/dev\"}]");
 	autofree char *root = xasprintf("%s/rootfs", bundle);
 	oci_spec *s = NULL;
 

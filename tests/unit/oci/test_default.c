@@ -53,8 +53,10 @@ static void test_rootless(void **state)
 
 static void test_layout(void **state)
 {
-	static const char start[] = "{\n\t\"ociVersion\": \"" OCI_VERSION "\",\n\t\"process\": {\n\t\t\"terminal\": true,\n"
-				    "\t\t\"user\": {\n\t\t\t\"uid\": 0,\n\t\t\t\"gid\": 0\n\t\t},\n";
+	static const char start[] =
+		"{\n\t\"ociVersion\": \"" OCI_VERSION
+		"\",\n\t\"process\": {\n\t\t\"terminal\": true,\n"
+		"\t\t\"user\": {\n\t\t\t\"uid\": 0,\n\t\t\t\"gid\": 0\n\t\t},\n";
 	static const char end[] = "\t\t\t\"/proc/sysrq-trigger\"\n\t\t]\n\t}\n}";
 	autofree char *text = oci_default_config(false);
 

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* features: the keys of the document, and that the tables behind it say what the guest's side implements. */
+/* features: the keys of the document, and that the tables behind it say what the guest's side
+ * implements. */
 #include "oci/oci.h"
 
 #include "oci/names.h"
@@ -49,16 +50,17 @@ static void test_document(void **state)
 	assert_false(bool_at(v, "selinux", "enabled"));
 	assert_false(bool_at(v, "apparmor", "enabled"));
 	assert_false(bool_at(v, "intelRdt", "enabled"));
-	assert_int_equal(json_get_array(json_get(json_get(v, "linux"), "seccomp"), "archs", &list, &e), 0);
+	assert_int_equal(
+		json_get_array(json_get(json_get(v, "linux"), "seccomp"), "archs", &list, &e), 0);
 	assert_true(list->count > 10);
 }
 
 static void test_sorted(void **state)
 {
 	static const char *const *const tables[] = {
-		oci_names_namespaces,	     oci_names_capabilities,  oci_names_mount_options, oci_names_seccomp_actions,
-		oci_names_seccomp_operators, oci_names_seccomp_archs, oci_names_seccomp_flags, oci_names_propagations,
-		oci_names_rlimits,
+		oci_names_namespaces,      oci_names_capabilities,      oci_names_mount_options,
+		oci_names_seccomp_actions, oci_names_seccomp_operators, oci_names_seccomp_archs,
+		oci_names_seccomp_flags,   oci_names_propagations,      oci_names_rlimits,
 	};
 
 	for (size_t i = 0; i < ARRAY_SIZE(tables); i++) {

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* hooks: order, stdin, arguments and environment, failures that end it and failures that do not, time-outs. */
+/* hooks: order, stdin, arguments and environment, failures that end it and failures that do not,
+ * time-outs. */
 #include "oci/oci.h"
 
 #include "base/fd.h"
@@ -29,7 +30,8 @@ static int tear_down(void **state)
 	return path_remove_tree_at(AT_FDCWD, dir);
 }
 
-/* A specification whose hooks of @kind are shell commands, which find the directory of this test as "$0". */
+/* A specification whose hooks of @kind are shell commands, which find the directory of this test as
+ * "$0". */
 static oci_spec *make(const char *kind, const char *const *commands, const char *more)
 {
 	autodone(strv) hooks = STRV_INIT;
@@ -39,7 +41,8 @@ static oci_spec *make(const char *kind, const char *const *commands, const char 
 	oci_spec *s = NULL;
 
 	for (; *commands; commands++)
-		strv_addf(&hooks, "{\"path\":\"/bin/sh\",\"args\":[\"sh\",\"-c\",\"%s\",\"%s\"]%s}", *commands, dir, more);
+		strv_addf(&hooks, "{\"path\":\"/bin/sh\",\"args\":[\"sh\",\"-c\",\"%s\",\"%s\"]%s}",
+			  *commands, dir, more);
 	list = strv_join(&hooks, ",");
 	text = xasprintf("{\"hooks\":{\"%s\":[%s]}}", kind, list);
 	if (oci_spec_parse(text, strlen(text), "t", &s, &e) < 0)
@@ -47,8 +50,8 @@ static oci_spec *make(const char *kind, const char *const *commands, const char 
 	return s;
 }
 
-static int run(const char *kind_name, enum oci_hook_kind kind, const char *const *commands, const char *more,
-	       struct error *e)
+static int run(const char *kind_name, enum oci_hook_kind kind, const char *const *commands,
+	       const char *more, struct error *e)
 {
 	oci_spec *s = make(kind_name, commands, more);
 	int r = oci_hooks_run(s, kind, &st, -1, e);
@@ -69,7 +72,8 @@ static void check_file(const char *name, const char *want)
 
 static void test_order_and_stdin(void **state)
 {
-	static const char *const commands[] = { "cat > $0/in", "echo one >> $0/log", "echo two >> $0/log", NULL };
+	static const char *const commands[] = { "cat > $0/in", "echo one >> $0/log",
+						"echo two >> $0/log", NULL };
 	autofree char *want = oci_state_json(&st);
 	struct error e = ERROR_INIT;
 
@@ -84,14 +88,17 @@ static void test_environment(void **state)
 
 	assert_int_equal(run("prestart", OCI_HOOK_PRESTART, commands, "", NULL), 0);
 	check_file("log", "inherited-\n");
-	assert_int_equal(run("prestart", OCI_HOOK_PRESTART, commands, ",\"env\":[\"MINE=1\"]", NULL), 0);
+	assert_int_equal(
+		run("prestart", OCI_HOOK_PRESTART, commands, ",\"env\":[\"MINE=1\"]", NULL), 0);
 	check_file("log", "-1\n");
 }
 
 static void test_first_failure_ends_it(void **state)
 {
-	static const char *const commands[] = { "echo one > $0/log; echo out; echo bad thing >&2; exit 3",
-						"echo two >> $0/log", NULL };
+	static const char *const commands[] = {
+		"echo one > $0/log; echo out; echo bad thing >&2; exit 3", "echo two >> $0/log",
+		NULL
+	};
 	struct error e = ERROR_INIT;
 
 	assert_int_equal(run("createRuntime", OCI_HOOK_CREATE_RUNTIME, commands, "", &e), -EIO);
@@ -118,7 +125,9 @@ static void test_timeout(void **state)
 	static const char *const commands[] = { "exec sleep 60", NULL };
 	struct error e = ERROR_INIT;
 
-	assert_int_equal(run("createContainer", OCI_HOOK_CREATE_CONTAINER, commands, ",\"timeout\":1", &e), -ETIMEDOUT);
+	assert_int_equal(run("createContainer", OCI_HOOK_CREATE_CONTAINER, commands,
+			     ",\"timeout\":1", &e),
+			 -ETIMEDOUT);
 	assert_string_equal(e.text, "createContainer hook /bin/sh: timed out");
 }
 
@@ -151,18 +160,22 @@ static void test_absent_program(void **state)
 	assert_int_equal(oci_hooks_count(s, OCI_HOOK_POSTSTOP), 0);
 	assert_int_equal(oci_hooks_run(s, OCI_HOOK_POSTSTOP, &st, -1, &e), 0);
 	assert_int_equal(oci_hooks_run(s, OCI_HOOK_START_CONTAINER, &st, -1, &e), -ENOENT);
-	assert_string_equal(e.text,
-			    "startContainer hook /nonexistent: execute /nonexistent: No such file or directory");
+	assert_string_equal(e.text, "startContainer hook /nonexistent: execute /nonexistent: No "
+				    "such file or directory");
 	oci_spec_free(s);
 }
 
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_order_and_stdin),	  cmocka_unit_test(test_environment),
-		cmocka_unit_test(test_first_failure_ends_it), cmocka_unit_test(test_poststop_goes_on),
-		cmocka_unit_test(test_timeout),		  cmocka_unit_test(test_many_bytes_of_output),
-		cmocka_unit_test(test_silent_failure),	  cmocka_unit_test(test_absent_program),
+		cmocka_unit_test(test_order_and_stdin),
+		cmocka_unit_test(test_environment),
+		cmocka_unit_test(test_first_failure_ends_it),
+		cmocka_unit_test(test_poststop_goes_on),
+		cmocka_unit_test(test_timeout),
+		cmocka_unit_test(test_many_bytes_of_output),
+		cmocka_unit_test(test_silent_failure),
+		cmocka_unit_test(test_absent_program),
 	};
 
 	return cmocka_run_group_tests(tests, set_up, tear_down);

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* spec: the configurations that engines write (fixtures/), presence, errors with file and key, and back to JSON. */
+/* spec: the configurations that engines write (fixtures/), presence, errors with file and key, and
+ * back to JSON. */
 #include "oci/oci.h"
 
 #include "base/fd.h"
@@ -41,7 +42,8 @@ static void test_podman(void **state)
 	assert_int_equal(s->process->user->umask, 022);
 	assert_false(s->process->oomscoreadj_set);
 	assert_int_equal(s->linux->resources->pids->limit, 2048);
-	assert_int_equal(sec->has_default_errno_ret_case, GRPC__LINUX_SECCOMP__HAS_DEFAULT_ERRNO_RET_DEFAULT_ERRNO_RET);
+	assert_int_equal(sec->has_default_errno_ret_case,
+			 GRPC__LINUX_SECCOMP__HAS_DEFAULT_ERRNO_RET_DEFAULT_ERRNO_RET);
 	assert_int_equal(sec->defaulterrnoret, 38);
 	assert_int_equal(sec->n_syscalls, 4);
 	assert_int_equal(sec->syscalls[0]->errnoret, 1);
@@ -95,7 +97,8 @@ static void test_containerd(void **state)
 /* What goes out as JSON comes back the same. */
 static void test_there_and_back(void **state)
 {
-	static const char *const fixtures[] = { "podman", "docker", "cri-sandbox", "cri-container", "ctr" };
+	static const char *const fixtures[] = { "podman", "docker", "cri-sandbox", "cri-container",
+						"ctr" };
 
 	for (size_t i = 0; i < ARRAY_SIZE(fixtures); i++) {
 		oci_spec *s = load(fixtures[i]), *again = NULL;
@@ -109,7 +112,8 @@ static void test_there_and_back(void **state)
 		two = oci_spec_to_json(again);
 		assert_string_equal(one, two);
 		n = grpc__linux_resources__get_packed_size(s->linux->resources);
-		assert_int_equal(grpc__linux_resources__get_packed_size(again->linux->resources), n);
+		assert_int_equal(grpc__linux_resources__get_packed_size(again->linux->resources),
+				 n);
 		a = xcalloc(n + 1, 1);
 		b = xcalloc(n + 1, 1);
 		grpc__linux_resources__pack(s->linux->resources, a);
@@ -122,8 +126,10 @@ static void test_there_and_back(void **state)
 
 static void test_process_and_resources(void **state)
 {
-	static const char process[] = "{\"user\":{\"uid\":5},\"args\":[\"id\"],\"cwd\":\"/\",\"oomScoreAdj\":0}";
-	static const char resources[] = "{\"memory\":{\"limit\":-1},\"cpu\":{\"idle\":0},\"unified\":{\"a\":\"1\",\"b\":\"2\"}}";
+	static const char process[] =
+		"{\"user\":{\"uid\":5},\"args\":[\"id\"],\"cwd\":\"/\",\"oomScoreAdj\":0}";
+	static const char resources[] = "{\"memory\":{\"limit\":-1},\"cpu\":{\"idle\":0},"
+					"\"unified\":{\"a\":\"1\",\"b\":\"2\"}}";
 	autofree char *text = NULL;
 	autofree char *text2 = NULL;
 	oci_process *p = NULL;
@@ -132,7 +138,8 @@ static void test_process_and_resources(void **state)
 
 	assert_int_equal(oci_process_parse(process, strlen(process), "process.json", &p, &e), 0);
 	text = oci_process_to_json(p);
-	assert_string_equal(text, "{\"user\":{\"uid\":5},\"args\":[\"id\"],\"cwd\":\"/\",\"oomScoreAdj\":0}");
+	assert_string_equal(
+		text, "{\"user\":{\"uid\":5},\"args\":[\"id\"],\"cwd\":\"/\",\"oomScoreAdj\":0}");
 	oci_process_free(p);
 	assert_int_equal(oci_resources_parse(resources, strlen(resources), "-", &r, &e), 0);
 	text2 = oci_resources_to_json(r);
@@ -153,11 +160,13 @@ static void check_error(const char *text, int code, const char *message)
 
 static void test_errors(void **state)
 {
-	check_error("{\n\"ociVersion\": }", -EINVAL, "config.json:2:15: unexpected '}', expected a value");
+	check_error("{\n\"ociVersion\": }", -EINVAL,
+		    "config.json:2:15: unexpected '}', expected a value");
 	check_error("{\"linux\":{\"resources\":{\"memory\":{\"limit\":\"1g\"}}}}", -EINVAL,
 		    "config.json: linux.resources.memory.limit: a string where an integer belongs");
 	check_error("[]", -EINVAL, "config.json: an array where an object belongs");
-	check_error("{\"process\":{},\"process\":{}}", -EINVAL, "config.json:1:25: key \"process\" is given twice");
+	check_error("{\"process\":{},\"process\":{}}", -EINVAL,
+		    "config.json:1:25: key \"process\" is given twice");
 }
 
 static void test_load(void **state)
@@ -188,7 +197,8 @@ static void test_annotations_json(void **state)
 	autofree char *some = oci_annotations_json(s);
 	autofree char *empty = oci_annotations_json(&none);
 
-	assert_string_equal(some, "{\"io.container.manager\":\"libpod\",\"org.opencontainers.image.stopSignal\":\"15\"}");
+	assert_string_equal(some, "{\"io.container.manager\":\"libpod\",\"org.opencontainers.image."
+				  "stopSignal\":\"15\"}");
 	assert_string_equal(empty, "{}");
 	oci_spec_free(s);
 }

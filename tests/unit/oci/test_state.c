@@ -45,13 +45,16 @@ static void test_for_hooks(void **state)
 	autofree char *running = oci_state_json(&sample);
 	autofree char *text = NULL;
 
-	assert_string_equal(running, "{\"ociVersion\":\"" OCI_VERSION "\",\"id\":\"web\",\"status\":\"running\",\"pid\":42,"
-				     "\"bundle\":\"/b\",\"annotations\":{\"a\":\"1\\u003c\",\"b\":\"2\"}}");
+	assert_string_equal(running,
+			    "{\"ociVersion\":\"" OCI_VERSION
+			    "\",\"id\":\"web\",\"status\":\"running\",\"pid\":42,"
+			    "\"bundle\":\"/b\",\"annotations\":{\"a\":\"1\\u003c\",\"b\":\"2\"}}");
 	stopped.status = "stopped";
 	stopped.pid = 0;
 	stopped.annotations_json = "{}";
 	text = oci_state_json(&stopped);
-	assert_string_equal(text, "{\"ociVersion\":\"" OCI_VERSION "\",\"id\":\"web\",\"status\":\"stopped\",\"bundle\":\"/b\"}");
+	assert_string_equal(text, "{\"ociVersion\":\"" OCI_VERSION
+				  "\",\"id\":\"web\",\"status\":\"stopped\",\"bundle\":\"/b\"}");
 }
 
 static void test_bad_annotations(void **state)

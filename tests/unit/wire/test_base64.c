@@ -13,9 +13,15 @@
 static void test_vectors(void **state)
 {
 	static const char *const cases[][2] = {
-		{ "", "" },	       { "f", "Zg==" },	       { "fo", "Zm8=" },
-		{ "foo", "Zm9v" },     { "foob", "Zm9vYg==" }, { "fooba", "Zm9vYmE=" },
-		{ "foobar", "Zm9vYmFy" }, { "\xff\xef\xbe", "/+++" }, { "\xfb\xff", "+/8=" },
+		{ "", "" },
+		{ "f", "Zg==" },
+		{ "fo", "Zm8=" },
+		{ "foo", "Zm9v" },
+		{ "foob", "Zm9vYg==" },
+		{ "fooba", "Zm9vYmE=" },
+		{ "foobar", "Zm9vYmFy" },
+		{ "\xff\xef\xbe", "/+++" },
+		{ "\xfb\xff", "+/8=" },
 	};
 
 	for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
@@ -34,8 +40,8 @@ static void test_vectors(void **state)
 static void test_invalid(void **state)
 {
 	static const char *const cases[] = {
-		"Z", "Zg", "Zg=", "Zg===", "=Zg=", "Z===", "====", "Zg==Zg==", "Zm8=Zm9v", "Zh==", "Zm9=",
-		"Zm-v", "Zm_v", "Zm v", "Zm9v\n", "Zm\377v",
+		"Z",        "Zg",   "Zg=",  "Zg===", "=Zg=", "Z===", "====",   "Zg==Zg==",
+		"Zm8=Zm9v", "Zh==", "Zm9=", "Zm-v",  "Zm_v", "Zm v", "Zm9v\n", "Zm\377v",
 	};
 	uint8_t out[16];
 

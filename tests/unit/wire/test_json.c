@@ -27,8 +27,9 @@ static void test_scalars(void **state)
 {
 	autoptr(json) v = parse(" [null, true, false, 0, -1, 1.5, -2e3, 1E-2, \"\", \"x\"] \r\n");
 	const struct json *m = v->child;
-	static const enum json_type types[] = { JSON_NULL, JSON_BOOL, JSON_BOOL, JSON_INT, JSON_INT,
-						JSON_DOUBLE, JSON_DOUBLE, JSON_DOUBLE, JSON_STRING, JSON_STRING };
+	static const enum json_type types[] = { JSON_NULL,   JSON_BOOL,   JSON_BOOL,   JSON_INT,
+						JSON_INT,    JSON_DOUBLE, JSON_DOUBLE, JSON_DOUBLE,
+						JSON_STRING, JSON_STRING };
 	double d;
 
 	assert_int_equal(v->type, JSON_ARRAY);
@@ -83,7 +84,8 @@ static void test_strings(void **state)
 {
 	static const char *const cases[][2] = {
 		{ "\"\\\"\\\\\\/\\b\\f\\n\\r\\t\"", "\"\\/\b\f\n\r\t" },
-		{ "\"\\u0041\\u00e9\\u20ac\\ud83d\\ude00\"", "A\xc3\xa9\xe2\x82\xac\xf0\x9f\x98\x80" },
+		{ "\"\\u0041\\u00e9\\u20ac\\ud83d\\ude00\"",
+		  "A\xc3\xa9\xe2\x82\xac\xf0\x9f\x98\x80" },
 		{ "\"\xc3\xa9\xf0\x9f\x98\x80\x7f\"", "\xc3\xa9\xf0\x9f\x98\x80\x7f" },
 		{ "\"\\uABCD\\uabcd\"", "\xea\xaf\x8d\xea\xaf\x8d" },
 	};
@@ -124,12 +126,15 @@ static void test_refused_with_place(void **state)
 		{ ".5", -EINVAL, "t:1:1: unexpected '.', expected a value" },
 		{ "1e", -EINVAL, "t:1:3: unexpected end, expected a digit in the exponent" },
 		{ "0x10", -EINVAL, "t:1:2: unexpected 'x', expected the end" },
-		{ "18446744073709551616", -ERANGE, "t:1:1: the number 18446744073709551616 is out of range" },
-		{ "-9223372036854775809", -ERANGE, "t:1:1: the number -9223372036854775809 is out of range" },
+		{ "18446744073709551616", -ERANGE,
+		  "t:1:1: the number 18446744073709551616 is out of range" },
+		{ "-9223372036854775809", -ERANGE,
+		  "t:1:1: the number -9223372036854775809 is out of range" },
 		{ "[1e999]", -ERANGE, "t:1:2: the number 1e999 is out of range" },
 		{ "\"a", -EINVAL, "t:1:1: a string without its end" },
 		{ "\"\\", -EINVAL, "t:1:3: unexpected end, expected an escape" },
-		{ "\"\\x\"", -EINVAL, "t:1:3: unexpected 'x', expected one of \"\\/bfnrtu behind a backslash" },
+		{ "\"\\x\"", -EINVAL,
+		  "t:1:3: unexpected 'x', expected one of \"\\/bfnrtu behind a backslash" },
 		{ "\"\\u12g4\"", -EINVAL, "t:1:4: \\u needs four hexadecimal digits" },
 		{ "\"\\u12", -EINVAL, "t:1:4: \\u needs four hexadecimal digits" },
 		{ "\"a\\u0000\"", -EINVAL, "t:1:3: U+0000 in a string" },
@@ -138,7 +143,8 @@ static void test_refused_with_place(void **state)
 		{ "\"\\udc00\"", -EINVAL, "t:1:2: half of a surrogate pair" },
 		{ "\"a\nb\"", -EINVAL, "t:1:3: control character 0x0a in a string" },
 		{ "\"\xff\"", -EINVAL, "t:1:2: a string is not valid UTF-8" },
-		{ "{\n \"a\": 1,\n \"b\": 2, \"a\": 3}", -EINVAL, "t:3:15: key \"a\" is given twice" },
+		{ "{\n \"a\": 1,\n \"b\": 2, \"a\": 3}", -EINVAL,
+		  "t:3:15: key \"a\" is given twice" },
 		{ "{\"a\":1,\"\\u0061\":2}", -EINVAL, "t:1:17: key \"a\" is given twice" },
 		{ "[\n\n  {\"x\": tru}]", -EINVAL, "t:3:9: unexpected 't', expected a value" },
 	};
@@ -152,7 +158,8 @@ static void test_refused_with_place(void **state)
 		assert_int_equal(r, cases[i].code);
 		assert_int_equal(e.code, cases[i].code);
 		assert_null(v);
-		assert_int_equal(json_parse(cases[i].text, strlen(cases[i].text), "t", &v, NULL), r);
+		assert_int_equal(json_parse(cases[i].text, strlen(cases[i].text), "t", &v, NULL),
+				 r);
 	}
 }
 
@@ -203,8 +210,9 @@ static void test_value_limit(void **state)
 
 static void test_getters(void **state)
 {
-	autoptr(json) v = parse("{\"s\":\"x\",\"u\":4294967295,\"big\":4294967296,\"i\":-2147483648,\"d\":2.5,"
-				"\"b\":true,\"a\":[1],\"o\":{\"k\":1},\"n\":null}");
+	autoptr(json) v = parse(
+		"{\"s\":\"x\",\"u\":4294967295,\"big\":4294967296,\"i\":-2147483648,\"d\":2.5,"
+		"\"b\":true,\"a\":[1],\"o\":{\"k\":1},\"n\":null}");
 	const struct json *node;
 	const char *s = "old";
 	struct error e = ERROR_INIT;
@@ -271,14 +279,10 @@ static void test_getters_refuse(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_scalars),
-		cmocka_unit_test(test_integers_are_exact),
-		cmocka_unit_test(test_strings),
-		cmocka_unit_test(test_refused_with_place),
-		cmocka_unit_test(test_nul_bytes),
-		cmocka_unit_test(test_depth_limit),
-		cmocka_unit_test(test_value_limit),
-		cmocka_unit_test(test_getters),
+		cmocka_unit_test(test_scalars),        cmocka_unit_test(test_integers_are_exact),
+		cmocka_unit_test(test_strings),        cmocka_unit_test(test_refused_with_place),
+		cmocka_unit_test(test_nul_bytes),      cmocka_unit_test(test_depth_limit),
+		cmocka_unit_test(test_value_limit),    cmocka_unit_test(test_getters),
 		cmocka_unit_test(test_getters_refuse),
 	};
 

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* json_writer: the layout with and without indentation, escapes, numbers, and failures that stick. */
+/* json_writer: layout with and without indentation, escapes, numbers, failures that stick. */
 #include "base/buf.h"
 #include "base/error.h"
 #include "base/limits.h"
@@ -47,7 +47,8 @@ static void test_compact(void **state)
 	assert_int_equal(json_writer_end(&w), 0);
 	assert_string_equal(buf_str(&b),
 			    "{\"id\":\"a\\\"b\",\"args\":[\"sh\",\"-c\"],\"empty\":{},\"none\":[],"
-			    "\"list\":[18446744073709551615,-9223372036854775808,null,{\"yes\":true}],\"nil\":null}");
+			    "\"list\":[18446744073709551615,-9223372036854775808,null,{\"yes\":"
+			    "true}],\"nil\":null}");
 }
 
 static void test_indented(void **state)
@@ -58,11 +59,12 @@ static void test_indented(void **state)
 	json_writer_init(&w, &b, "  ");
 	write_sample(&w);
 	assert_int_equal(json_writer_end(&w), 0);
-	assert_string_equal(buf_str(&b),
-			    "{\n  \"id\": \"a\\\"b\",\n  \"args\": [\n    \"sh\",\n    \"-c\"\n  ],\n"
-			    "  \"empty\": {},\n  \"none\": [],\n  \"list\": [\n    18446744073709551615,\n"
-			    "    -9223372036854775808,\n    null,\n    {\n      \"yes\": true\n    }\n  ],\n"
-			    "  \"nil\": null\n}");
+	assert_string_equal(
+		buf_str(&b),
+		"{\n  \"id\": \"a\\\"b\",\n  \"args\": [\n    \"sh\",\n    \"-c\"\n  ],\n"
+		"  \"empty\": {},\n  \"none\": [],\n  \"list\": [\n    18446744073709551615,\n"
+		"    -9223372036854775808,\n    null,\n    {\n      \"yes\": true\n    }\n  ],\n"
+		"  \"nil\": null\n}");
 }
 
 static const char *quoted(struct buf *b, const char *s)
@@ -81,7 +83,8 @@ static void test_escapes(void **state)
 	autodone(buf) b = BUF_INIT(4096);
 
 	assert_string_equal(quoted(&b, ""), "\"\"");
-	assert_string_equal(quoted(&b, "\"\\\n\r\t\x01\x1f\x7f"), "\"\\\"\\\\\\n\\r\\t\\u0001\\u001f\x7f\"");
+	assert_string_equal(quoted(&b, "\"\\\n\r\t\x01\x1f\x7f"),
+			    "\"\\\"\\\\\\n\\r\\t\\u0001\\u001f\x7f\"");
 	assert_string_equal(quoted(&b, "<a>&b"), "\"\\u003ca\\u003e\\u0026b\"");
 	assert_string_equal(quoted(&b, "\xe2\x80\xa8\xe2\x80\xa9"), "\"\\u2028\\u2029\"");
 	assert_string_equal(quoted(&b, "\xc3\xa9\xf0\x9f\x98\x80"), "\"\xc3\xa9\xf0\x9f\x98\x80\"");
@@ -118,7 +121,8 @@ static void test_doubles(void **state)
 
 static void test_value_there_and_back(void **state)
 {
-	static const char text[] = "{\"a\":[1,-2,18446744073709551615,2.5,true,null,\"x\\u003c\",{}],\"b\":{\"c\":[]}}";
+	static const char text[] = "{\"a\":[1,-2,18446744073709551615,2.5,true,null,\"x\\u003c\",{}"
+				   "],\"b\":{\"c\":[]}}";
 	autodone(buf) b = BUF_INIT(4096);
 	autoptr(json) v = NULL;
 	struct json_writer w;
@@ -139,7 +143,7 @@ static void test_misuse_sticks(void **state)
 	assert_int_equal(json_writer_end(&w), -EINVAL); /* nothing written */
 	json_open_object(&w, NULL);
 	assert_int_equal(json_writer_end(&w), -EINVAL); /* still open */
-	json_add_null(&w, NULL); /* no key */
+	json_add_null(&w, NULL);                        /* no key */
 	json_close(&w);
 	assert_int_equal(json_writer_end(&w), -EINVAL);
 	json_writer_init(&w, &b, NULL);

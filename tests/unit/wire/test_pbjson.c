@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* pbjson: JSON into messages and back, on the messages of proto/: every type, presence, maps, and errors by path. */
+/* pbjson: JSON into messages and back, on the messages of proto/: every type, presence, maps, and
+ * errors by path. */
 #include "base/buf.h"
 #include "base/error.h"
 #include "base/limits.h"
@@ -62,10 +63,11 @@ static void check_round(const char *text, const ProtobufCMessageDescriptor *desc
 
 static void test_nested_and_repeated(void **state)
 {
-	Grpc__Spec *s = parse("{\"ociVersion\":\"1.0.2\",\"process\":{\"args\":[\"sh\",\"\"],\"user\":{\"uid\":7,"
-			      "\"additionalGids\":[1,4294967295]},\"rlimits\":[{\"type\":\"RLIMIT_CORE\","
-			      "\"hard\":18446744073709551615,\"soft\":0}]},\"mounts\":[]}",
-			      &grpc__spec__descriptor);
+	Grpc__Spec *s = parse(
+		"{\"ociVersion\":\"1.0.2\",\"process\":{\"args\":[\"sh\",\"\"],\"user\":{\"uid\":7,"
+		"\"additionalGids\":[1,4294967295]},\"rlimits\":[{\"type\":\"RLIMIT_CORE\","
+		"\"hard\":18446744073709551615,\"soft\":0}]},\"mounts\":[]}",
+		&grpc__spec__descriptor);
 
 	assert_string_equal(s->ociversion, "1.0.2");
 	assert_int_equal(s->process->n_args, 2);
@@ -82,8 +84,9 @@ static void test_nested_and_repeated(void **state)
 
 static void test_keys_without_case(void **state)
 {
-	Grpc__Spec *s = parse("{\"OCIVersion\":\"1\",\"process\":{\"noNewPRIVILEGES\":true,\"oom_score_adj\":5}}",
-			      &grpc__spec__descriptor);
+	Grpc__Spec *s = parse(
+		"{\"OCIVersion\":\"1\",\"process\":{\"noNewPRIVILEGES\":true,\"oom_score_adj\":5}}",
+		&grpc__spec__descriptor);
 
 	assert_string_equal(s->ociversion, "1");
 	assert_true(s->process->nonewprivileges);
@@ -94,8 +97,10 @@ static void test_keys_without_case(void **state)
 
 static void test_presence(void **state)
 {
-	Grpc__Process *p = parse("{\"oomScoreAdj\":0,\"user\":{\"umask\":0}}", &grpc__process__descriptor);
-	Grpc__Process *q = parse("{\"oomScoreAdj\":null,\"user\":{\"umask\":null}}", &grpc__process__descriptor);
+	Grpc__Process *p =
+		parse("{\"oomScoreAdj\":0,\"user\":{\"umask\":0}}", &grpc__process__descriptor);
+	Grpc__Process *q = parse("{\"oomScoreAdj\":null,\"user\":{\"umask\":null}}",
+				 &grpc__process__descriptor);
 
 	assert_true(p->oomscoreadj_set);
 	assert_int_equal(p->user->has_umask_case, GRPC__USER__HAS_UMASK_UMASK);
@@ -114,8 +119,8 @@ static void test_companion_is_no_key(void **state)
 	struct error e = ERROR_INIT;
 	ProtobufCMessage *m = NULL;
 
-	assert_int_equal(try_parse("{\"oomScoreAdj_set\":true,\"oomScoreAdjSet\":true}", &grpc__process__descriptor,
-				   &unknown, &m, &e),
+	assert_int_equal(try_parse("{\"oomScoreAdj_set\":true,\"oomScoreAdjSet\":true}",
+				   &grpc__process__descriptor, &unknown, &m, &e),
 			 0);
 	assert_false(((Grpc__Process *)m)->oomscoreadj_set);
 	assert_int_equal(unknown.n, 2);
@@ -134,9 +139,11 @@ static void test_maps(void **state)
 	assert_string_equal(s->annotations[2]->value, "");
 	assert_int_equal(s->linux->timeoffsets[0]->value->secs, -3);
 	done(s);
-	check_round("{\"annotations\":{\"b\":\"2\",\"a\":\"1\"},\"linux\":{\"netDevices\":{\"eth0\":null}}}",
+	check_round("{\"annotations\":{\"b\":\"2\",\"a\":\"1\"},\"linux\":{\"netDevices\":{"
+		    "\"eth0\":null}}}",
 		    &grpc__spec__descriptor,
-		    "{\"annotations\":{\"a\":\"1\",\"b\":\"2\"},\"linux\":{\"netDevices\":{\"eth0\":null}}}");
+		    "{\"annotations\":{\"a\":\"1\",\"b\":\"2\"},\"linux\":{\"netDevices\":{"
+		    "\"eth0\":null}}}");
 }
 
 static void test_last_entry_wins(void **state)
@@ -162,20 +169,25 @@ static void test_last_entry_wins(void **state)
 
 static void test_scalar_types(void **state)
 {
-	boot_params *p = parse("{\"log_level\":-4,\"extensions\":[{\"value\":{\"type_url\":\"t\",\"value\":\"AP8=\"}}]}",
+	boot_params *p = parse("{\"log_level\":-4,\"extensions\":[{\"value\":{\"type_url\":\"t\","
+			       "\"value\":\"AP8=\"}}]}",
 			       &BOOT(bootstrap_params));
 
 	assert_int_equal(p->log_level, -4);
 	assert_int_equal(p->extensions[0]->value->value.len, 2);
 	assert_memory_equal(p->extensions[0]->value->value.data, "\0\xff", 2);
 	done(p);
-	check_round("{\"logLevel\":\"LOG_LEVEL_WARN\",\"instanceId\":\"x\"}", &BOOT(bootstrap_params),
+	check_round("{\"logLevel\":\"LOG_LEVEL_WARN\",\"instanceId\":\"x\"}",
+		    &BOOT(bootstrap_params),
 		    "{\"instance_id\":\"x\",\"log_level\":\"LOG_LEVEL_WARN\"}");
 	check_round("{\"data\":\"\"}", &grpc__write_stream_request__descriptor, "{}");
-	check_round("{\"container_id\":\"c\",\"data\":\"Zm9v\"}", &grpc__write_stream_request__descriptor, NULL);
-	check_round("{\"avg10\":0.5,\"avg60\":3,\"total\":7}", &io__containerd__cgroups__v2__psidata__descriptor, NULL);
+	check_round("{\"container_id\":\"c\",\"data\":\"Zm9v\"}",
+		    &grpc__write_stream_request__descriptor, NULL);
+	check_round("{\"avg10\":0.5,\"avg60\":3,\"total\":7}",
+		    &io__containerd__cgroups__v2__psidata__descriptor, NULL);
 	check_round("{\"version\":-2147483648}", &BOOT(bootstrap_result), NULL);
-	check_round("{\"disabled\":false,\"swappiness_max\":0}", &grpc__mem_agent_memcg_config__descriptor, NULL);
+	check_round("{\"disabled\":false,\"swappiness_max\":0}",
+		    &grpc__mem_agent_memcg_config__descriptor, NULL);
 }
 
 static void test_unknown_keys(void **state)
@@ -184,7 +196,8 @@ static void test_unknown_keys(void **state)
 	struct error e = ERROR_INIT;
 	ProtobufCMessage *m = NULL;
 
-	assert_int_equal(try_parse("{\"vm\":{\"x\":1},\"linux\":{\"foo\\u0007\":[1]},\"mounts\":[{},{\"bar\":null}]}",
+	assert_int_equal(try_parse("{\"vm\":{\"x\":1},\"linux\":{\"foo\\u0007\":[1]},\"mounts\":[{}"
+				   ",{\"bar\":null}]}",
 				   &grpc__spec__descriptor, &unknown, &m, &e),
 			 0);
 	assert_int_equal(unknown.n, 3);
@@ -219,12 +232,15 @@ static void test_refused(void **state)
 		const char *message;
 	} cases[] = {
 		{ "[]", &grpc__spec__descriptor, -EINVAL, "an array where an object belongs" },
-		{ "{\"linux\":{\"resources\":{\"memory\":{\"limit\":\"1g\"}}}}", &grpc__spec__descriptor, -EINVAL,
+		{ "{\"linux\":{\"resources\":{\"memory\":{\"limit\":\"1g\"}}}}",
+		  &grpc__spec__descriptor, -EINVAL,
 		  "linux.resources.memory.limit: a string where an integer belongs" },
-		{ "{\"linux\":{\"resources\":{\"memory\":{\"limit\":1.5}}}}", &grpc__spec__descriptor, -EINVAL,
+		{ "{\"linux\":{\"resources\":{\"memory\":{\"limit\":1.5}}}}",
+		  &grpc__spec__descriptor, -EINVAL,
 		  "linux.resources.memory.limit: not an integer" },
-		{ "{\"linux\":{\"resources\":{\"memory\":{\"limit\":9223372036854775808}}}}", &grpc__spec__descriptor,
-		  -ERANGE, "linux.resources.memory.limit: out of range of a signed 64-bit integer" },
+		{ "{\"linux\":{\"resources\":{\"memory\":{\"limit\":9223372036854775808}}}}",
+		  &grpc__spec__descriptor, -ERANGE,
+		  "linux.resources.memory.limit: out of range of a signed 64-bit integer" },
 		{ "{\"rlimits\":[{\"hard\":1},{\"hard\":-1}]}", &grpc__process__descriptor, -ERANGE,
 		  "rlimits[1].hard: out of range of an unsigned 64-bit integer" },
 		{ "{\"user\":{\"uid\":4294967296}}", &grpc__process__descriptor, -ERANGE,
@@ -235,24 +251,32 @@ static void test_refused(void **state)
 		  "version: out of range of a signed 32-bit integer" },
 		{ "{\"version\":-2147483649}", &BOOT(bootstrap_result), -ERANGE,
 		  "version: out of range of a signed 32-bit integer" },
-		{ "{\"terminal\":1}", &grpc__process__descriptor, -EINVAL, "terminal: a number where a boolean belongs" },
-		{ "{\"args\":\"sh\"}", &grpc__process__descriptor, -EINVAL, "args: a string where an array belongs" },
+		{ "{\"terminal\":1}", &grpc__process__descriptor, -EINVAL,
+		  "terminal: a number where a boolean belongs" },
+		{ "{\"args\":\"sh\"}", &grpc__process__descriptor, -EINVAL,
+		  "args: a string where an array belongs" },
 		{ "{\"args\":[\"a\",null]}", &grpc__process__descriptor, -EINVAL,
 		  "args[1]: null where a string belongs" },
 		{ "{\"mounts\":[{},{\"options\":[\"a\",7]}]}", &grpc__spec__descriptor, -EINVAL,
 		  "mounts[1].options[1]: a number where a string belongs" },
-		{ "{\"mounts\":[null]}", &grpc__spec__descriptor, -EINVAL, "mounts[0]: null where an object belongs" },
+		{ "{\"mounts\":[null]}", &grpc__spec__descriptor, -EINVAL,
+		  "mounts[0]: null where an object belongs" },
 		{ "{\"annotations\":{\"ok\":\"1\",\"bad\":1}}", &grpc__spec__descriptor, -EINVAL,
 		  "annotations.bad: a number where a string belongs" },
 		{ "{\"annotations\":[]}", &grpc__spec__descriptor, -EINVAL,
 		  "annotations: an array where an object belongs" },
-		{ "{\"hostname\":\"a\",\"HostName\":\"b\"}", &grpc__spec__descriptor, -EINVAL, "HostName: given twice" },
-		{ "{\"mounts\":[{}],\"Mounts\":[{}]}", &grpc__spec__descriptor, -EINVAL, "Mounts: given twice" },
-		{ "{\"data\":\"Zm9\"}", &grpc__write_stream_request__descriptor, -EINVAL, "data: not base64" },
+		{ "{\"hostname\":\"a\",\"HostName\":\"b\"}", &grpc__spec__descriptor, -EINVAL,
+		  "HostName: given twice" },
+		{ "{\"mounts\":[{}],\"Mounts\":[{}]}", &grpc__spec__descriptor, -EINVAL,
+		  "Mounts: given twice" },
+		{ "{\"data\":\"Zm9\"}", &grpc__write_stream_request__descriptor, -EINVAL,
+		  "data: not base64" },
 		{ "{\"data\":1}", &grpc__write_stream_request__descriptor, -EINVAL,
 		  "data: a number where base64 text belongs" },
-		{ "{\"log_level\":3}", &BOOT(bootstrap_params), -EINVAL, "log_level: not a value of LogLevel" },
-		{ "{\"log_level\":\"LOUD\"}", &BOOT(bootstrap_params), -EINVAL, "log_level: not a value of LogLevel" },
+		{ "{\"log_level\":3}", &BOOT(bootstrap_params), -EINVAL,
+		  "log_level: not a value of LogLevel" },
+		{ "{\"log_level\":\"LOUD\"}", &BOOT(bootstrap_params), -EINVAL,
+		  "log_level: not a value of LogLevel" },
 		{ "{\"log_level\":true}", &BOOT(bootstrap_params), -EINVAL,
 		  "log_level: a boolean where a name belongs" },
 		{ "{\"avg10\":\"x\"}", &io__containerd__cgroups__v2__psidata__descriptor, -EINVAL,
@@ -263,10 +287,12 @@ static void test_refused(void **state)
 		struct error e = ERROR_INIT;
 		ProtobufCMessage *m = NULL;
 
-		assert_int_equal(try_parse(cases[i].text, cases[i].desc, NULL, &m, &e), cases[i].code);
+		assert_int_equal(try_parse(cases[i].text, cases[i].desc, NULL, &m, &e),
+				 cases[i].code);
 		assert_string_equal(e.text, cases[i].message);
 		assert_null(m);
-		assert_int_equal(try_parse(cases[i].text, cases[i].desc, NULL, &m, NULL), cases[i].code);
+		assert_int_equal(try_parse(cases[i].text, cases[i].desc, NULL, &m, NULL),
+				 cases[i].code);
 	}
 }
 

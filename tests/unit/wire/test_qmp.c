@@ -23,8 +23,8 @@ static const char session[] =
 	"{\"event\": \"SHUTDOWN\", \"data\": {\"guest\": true}}\n"
 	"{\"return\": [1, 2], \"id\": 18446744073709551615}\n";
 
-static void expect(struct qmp_reader *r, enum qmp_kind kind, bool has_id, uint64_t id, const char *name,
-		   const char *text)
+static void expect(struct qmp_reader *r, enum qmp_kind kind, bool has_id, uint64_t id,
+		   const char *name, const char *text)
 {
 	autodone(qmp_message) m = { 0 };
 	struct error e = ERROR_INIT;
@@ -163,8 +163,10 @@ static void test_commands(void **state)
 	w = qmp_command_begin(&c, &out, "device_del", 2);
 	json_add_str(w, "id", "a\"b");
 	assert_int_equal(qmp_command_end(&c), 0);
-	assert_string_equal(buf_str(&out), "{\"execute\":\"qmp_capabilities\",\"id\":1,\"arguments\":{}}\n"
-					   "{\"execute\":\"device_del\",\"id\":2,\"arguments\":{\"id\":\"a\\\"b\"}}\n");
+	assert_string_equal(
+		buf_str(&out),
+		"{\"execute\":\"qmp_capabilities\",\"id\":1,\"arguments\":{}}\n"
+		"{\"execute\":\"device_del\",\"id\":2,\"arguments\":{\"id\":\"a\\\"b\"}}\n");
 }
 
 /* A command that does not fit leaves no half of itself behind. */
@@ -190,9 +192,12 @@ static void test_command_without_room(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_session),	   cmocka_unit_test(test_in_portions),
-		cmocka_unit_test(test_from_descriptor), cmocka_unit_test(test_not_qmp),
-		cmocka_unit_test(test_line_limit), cmocka_unit_test(test_commands),
+		cmocka_unit_test(test_session),
+		cmocka_unit_test(test_in_portions),
+		cmocka_unit_test(test_from_descriptor),
+		cmocka_unit_test(test_not_qmp),
+		cmocka_unit_test(test_line_limit),
+		cmocka_unit_test(test_commands),
 		cmocka_unit_test(test_command_without_room),
 	};
 

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * toml: each kind of value, the rules of tables, and every refusal with its place. toml_compare.py holds the parser against
- * Python's over many more documents.
+ * toml: each kind of value, the rules of tables, and every refusal with its place. toml_compare.py
+ * holds the parser against Python's over many more documents.
  */
 #include "base/buf.h"
 #include "base/error.h"
@@ -44,7 +44,8 @@ static void test_strings(void **state)
 	static const char *const cases[][2] = {
 		{ "\"\"", "" },
 		{ "''", "" },
-		{ "\"a\\tb\\n\\\"\\\\ \\u00e9\\U0001F600\"", "a\tb\n\"\\ \xc3\xa9\xf0\x9f\x98\x80" },
+		{ "\"a\\tb\\n\\\"\\\\ \\u00e9\\U0001F600\"",
+		  "a\tb\n\"\\ \xc3\xa9\xf0\x9f\x98\x80" },
 		{ "'C:\\x\\\"'", "C:\\x\\\"" },
 		{ "\"\"\"\nfirst\r\nsecond\"\"\"", "first\nsecond" },
 		{ "\"\"\"a \\\n   \t\r\n  b\"\"\"", "a b" },
@@ -68,9 +69,17 @@ static void test_integers(void **state)
 		const char *text;
 		int64_t value;
 	} cases[] = {
-		{ "0", 0 }, { "+0", 0 }, { "-0", 0 }, { "-17", -17 }, { "1_000_0", 10000 },
-		{ "0xDEAD_beef", 0xdeadbeef }, { "0o755", 0755 }, { "0b1101", 13 }, { "0x00", 0 },
-		{ "9223372036854775807", INT64_MAX }, { "-9223372036854775808", INT64_MIN },
+		{ "0", 0 },
+		{ "+0", 0 },
+		{ "-0", 0 },
+		{ "-17", -17 },
+		{ "1_000_0", 10000 },
+		{ "0xDEAD_beef", 0xdeadbeef },
+		{ "0o755", 0755 },
+		{ "0b1101", 13 },
+		{ "0x00", 0 },
+		{ "9223372036854775807", INT64_MAX },
+		{ "-9223372036854775808", INT64_MIN },
 		{ "0x7fffffffffffffff", INT64_MAX },
 	};
 
@@ -85,7 +94,8 @@ static void test_integers(void **state)
 
 static void test_floats_and_booleans(void **state)
 {
-	autoptr(toml) t = parse("a=1.5\nb=-0.0\nc=1e06\nd=6.626_1e-3_4\ne=+inf\nf=-nan\ng=0e0\nh=true\ni=false\n");
+	autoptr(toml) t = parse(
+		"a=1.5\nb=-0.0\nc=1e06\nd=6.626_1e-3_4\ne=+inf\nf=-nan\ng=0e0\nh=true\ni=false\n");
 
 	assert_true(at(t, "a")->real == 1.5);
 	assert_true(signbit(at(t, "b")->real));
@@ -102,10 +112,12 @@ static void test_floats_and_booleans(void **state)
 
 static void test_times(void **state)
 {
-	autoptr(toml) t = parse("a=1979-05-27T07:32:00.123456789123-07:30\nb=1979-05-27 07:32:00\nc=2000-02-29\n"
-				"d=23:59:60.5\ne=1979-05-27t00:00:00z\n");
-	const struct toml_time *a = &at(t, "a")->time, *b = &at(t, "b")->time, *c = &at(t, "c")->time,
-			       *d = &at(t, "d")->time, *e = &at(t, "e")->time;
+	autoptr(toml) t = parse(
+		"a=1979-05-27T07:32:00.123456789123-07:30\nb=1979-05-27 07:32:00\nc=2000-02-29\n"
+		"d=23:59:60.5\ne=1979-05-27t00:00:00z\n");
+	const struct toml_time *a = &at(t, "a")->time, *b = &at(t, "b")->time,
+			       *c = &at(t, "c")->time, *d = &at(t, "d")->time,
+			       *e = &at(t, "e")->time;
 
 	assert_int_equal(at(t, "a")->type, TOML_TIME);
 	assert_true(a->has_date && a->has_time && a->has_offset);
@@ -183,10 +195,12 @@ static void test_refused(void **state)
 		{ "a = 1\n[a]", "t:2:1: \"a\" is defined twice (first on line 1)" },
 		{ "a = 1\na.b = 2", "t:2:1: \"a\" is defined twice (first on line 1)" },
 		{ "[a]\nb.c = 1\n[a.b]", "t:3:1: \"b\" is defined twice (first on line 2)" },
-		{ "[a.b.c]\nz=9\n[a]\nb.c.t = 1", "t:4:1: \"c\" is defined twice (first on line 1)" },
+		{ "[a.b.c]\nz=9\n[a]\nb.c.t = 1",
+		  "t:4:1: \"c\" is defined twice (first on line 1)" },
 		{ "a = {b = 1}\n[a.c]", "t:2:1: \"a\" is defined twice (first on line 1)" },
 		{ "a = {b.c = 1}\na.b.d = 2", "t:2:1: \"a\" is defined twice (first on line 1)" },
-		{ "a = {b = {c = 1}, b.d = 2}", "t:1:19: \"b\" is defined twice (first on line 1)" },
+		{ "a = {b = {c = 1}, b.d = 2}",
+		  "t:1:19: \"b\" is defined twice (first on line 1)" },
 		{ "a = [1]\n[[a]]", "t:2:1: \"a\" is defined twice (first on line 1)" },
 		{ "[[a]]\n[a]", "t:2:1: \"a\" is defined twice (first on line 1)" },
 		{ "[[a]]\n[[a.b]]\n[a.b]", "t:3:1: \"b\" is defined twice (first on line 2)" },
@@ -205,14 +219,17 @@ static void test_refused(void **state)
 		{ "a = \"x", "t:1:5: a string without its end" },
 		{ "a = \"x\ny\"", "t:1:7: control character 0x0a in a string" },
 		{ "a = '''x\n\n", "t:1:5: a string without its end" },
-		{ "a = \"\\q\"", "t:1:7: unexpected 'q', expected one of btnfruU\"\\ behind a backslash" },
+		{ "a = \"\\q\"",
+		  "t:1:7: unexpected 'q', expected one of btnfruU\"\\ behind a backslash" },
 		{ "a = \"\\u12\"", "t:1:10: unexpected '\"', expected a hexadecimal digit" },
 		{ "a = \"\\uD800\"", "t:1:8: not a Unicode scalar value" },
 		{ "a = \"\\U00110000\"", "t:1:8: not a Unicode scalar value" },
 		{ "a = \"\\u0000\"", "t:1:8: U+0000 in a string" },
-		{ "a = \"\"\"x \\ y\"\"\"", "t:1:11: unexpected byte 0x20, expected one of btnfruU\"\\ behind a backslash" },
+		{ "a = \"\"\"x \\ y\"\"\"",
+		  "t:1:11: unexpected byte 0x20, expected one of btnfruU\"\\ behind a backslash" },
 		{ "a = 1 # \x01", "t:1:9: control character 0x01 in a comment" },
-		{ "a = 1\rb = 2", "t:1:6: unexpected end of the line, expected the end of the line" },
+		{ "a = 1\rb = 2",
+		  "t:1:6: unexpected end of the line, expected the end of the line" },
 		{ "a = 1\nb = \"\xff\"", "t:2:6: not valid UTF-8" },
 		{ "a = 01", "t:1:5: 01 is not a value (strings need quotes)" },
 		{ "a = 1__0", "t:1:5: 1__0 is not a value (strings need quotes)" },
@@ -234,17 +251,20 @@ static void test_refused(void **state)
 		{ "a = 24:00:00", "t:1:5: 24:00:00 is not a value (strings need quotes)" },
 		{ "a = 12:00", "t:1:5: 12:00 is not a value (strings need quotes)" },
 		{ "a = 12:00:00Z", "t:1:5: 12:00:00Z is not a value (strings need quotes)" },
-		{ "a = 2001-01-01T12:00:00+1:00", "t:1:5: 2001-01-01T12:00:00+1:00 is not a value (strings need quotes)" },
+		{ "a = 2001-01-01T12:00:00+1:00",
+		  "t:1:5: 2001-01-01T12:00:00+1:00 is not a value (strings need quotes)" },
 	};
 
 	for (size_t i = 0; i < ARRAY_SIZE(cases); i++) {
 		struct error e = ERROR_INIT;
 		struct toml *t = NULL;
 
-		assert_int_equal(toml_parse(cases[i].text, strlen(cases[i].text), "t", &t, &e), -EINVAL);
+		assert_int_equal(toml_parse(cases[i].text, strlen(cases[i].text), "t", &t, &e),
+				 -EINVAL);
 		assert_string_equal(e.text, cases[i].message);
 		assert_null(t);
-		assert_int_equal(toml_parse(cases[i].text, strlen(cases[i].text), "t", &t, NULL), -EINVAL);
+		assert_int_equal(toml_parse(cases[i].text, strlen(cases[i].text), "t", &t, NULL),
+				 -EINVAL);
 	}
 }
 
@@ -266,7 +286,8 @@ static void test_ranges(void **state)
 }
 
 /* @n times @open, "1", @n times @close, as the value of a. */
-static char *nest(const char *before, const char *open, const char *close, const char *after, size_t n)
+static char *nest(const char *before, const char *open, const char *close, const char *after,
+		  size_t n)
 {
 	autodone(buf) b = BUF_INIT(65536);
 
@@ -322,11 +343,16 @@ static void test_size_limits(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_strings), cmocka_unit_test(test_integers),
-		cmocka_unit_test(test_floats_and_booleans), cmocka_unit_test(test_times),
-		cmocka_unit_test(test_tables),	cmocka_unit_test(test_places),
-		cmocka_unit_test(test_refused), cmocka_unit_test(test_ranges),
-		cmocka_unit_test(test_depth_limit), cmocka_unit_test(test_size_limits),
+		cmocka_unit_test(test_strings),
+		cmocka_unit_test(test_integers),
+		cmocka_unit_test(test_floats_and_booleans),
+		cmocka_unit_test(test_times),
+		cmocka_unit_test(test_tables),
+		cmocka_unit_test(test_places),
+		cmocka_unit_test(test_refused),
+		cmocka_unit_test(test_ranges),
+		cmocka_unit_test(test_depth_limit),
+		cmocka_unit_test(test_size_limits),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -20,7 +20,8 @@ static void test_golden(void **state)
 		{ { 0, 0, 0, 0x56, 0, 0, 0, 1, 1, 0 }, { 0x56, 1, TTRPC_TYPE_REQUEST, 0 } },
 		{ { 0, 0, 0, 0, 0, 0, 0, 5, 2, 0 }, { 0, 5, TTRPC_TYPE_RESPONSE, 0 } },
 		{ { 0, 0x40, 0, 0, 0x12, 0x34, 0x56, 0x78, 3, 5 },
-		  { 4 << 20, 0x12345678, TTRPC_TYPE_DATA, TTRPC_FLAG_REMOTE_CLOSED | TTRPC_FLAG_NO_DATA } },
+		  { 4 << 20, 0x12345678, TTRPC_TYPE_DATA,
+		    TTRPC_FLAG_REMOTE_CLOSED | TTRPC_FLAG_NO_DATA } },
 		{ { 0, 0, 1, 2, 0xff, 0xff, 0xff, 0xff, 77, 0xff }, { 258, 0xffffffff, 77, 0xff } },
 	};
 

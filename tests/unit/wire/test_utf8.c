@@ -32,11 +32,21 @@ static void test_all_code_points(void **state)
 static void test_invalid(void **state)
 {
 	static const char *const cases[] = {
-		"\x80", "\xbf", /* continuation without a start */
-		"\xc0\x80", "\xc1\xbf", "\xe0\x9f\xbf", "\xf0\x8f\xbf\xbf", /* overlong */
-		"\xed\xa0\x80", "\xed\xbf\xbf", /* surrogates */
-		"\xf4\x90\x80\x80", "\xf8\x88\x80\x80\x80", "\xff", /* too large */
-		"\xc3(", "\xe2\x82(", "\xe2(\xa1", "\xf0\x9f\x98(", /* broken off */
+		"\x80",
+		"\xbf", /* continuation without a start */
+		"\xc0\x80",
+		"\xc1\xbf",
+		"\xe0\x9f\xbf",
+		"\xf0\x8f\xbf\xbf", /* overlong */
+		"\xed\xa0\x80",
+		"\xed\xbf\xbf", /* surrogates */
+		"\xf4\x90\x80\x80",
+		"\xf8\x88\x80\x80\x80",
+		"\xff", /* too large */
+		"\xc3(",
+		"\xe2\x82(",
+		"\xe2(\xa1",
+		"\xf0\x9f\x98(", /* broken off */
 	};
 
 	for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * toml_dump - for toml_compare.py: reads documents from stdin, each as "<length>\n<bytes>", and answers each with one line of
- * JSON: the tree with every scalar as {"type", "value"}, or {"error"}.
+ * toml_dump - for toml_compare.py: reads documents from stdin, each as "<length>\n<bytes>", and
+ * answers each with one line of JSON: the tree with every scalar as {"type", "value"}, or
+ * {"error"}.
  */
 #include "base/buf.h"
 #include "base/error.h"
@@ -29,8 +30,8 @@ static void add_time(struct json_writer *w, const char *key, const struct toml_t
 	if (t->has_date)
 		snprintf(date, sizeof(date), "%04u-%02u-%02u", t->year, t->month, t->day);
 	if (t->has_time)
-		snprintf(time, sizeof(time), "%s%02u:%02u:%02u.%06u", t->has_date ? "T" : "", t->hour, t->minute, t->second,
-			 t->nanosecond / 1000);
+		snprintf(time, sizeof(time), "%s%02u:%02u:%02u.%06u", t->has_date ? "T" : "",
+			 t->hour, t->minute, t->second, t->nanosecond / 1000);
 	if (t->has_offset)
 		snprintf(offset, sizeof(offset), "%+d", t->offset);
 	snprintf(all, sizeof(all), "%s%s%s", date, time, offset);
