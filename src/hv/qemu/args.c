@@ -18,8 +18,7 @@
 static const struct qemu_machine machines[] = {
 	{ "microvm", QEMU_ON_MICROVM, "acpi=on,pcie=off,rtc=on,usb=off", "device",
 	  "virtio-mmio.force-legacy=false", 20 },
-	{ "q35", QEMU_ON_Q35, "usb=off,sata=off,smbus=off,vmport=off", "pci",
-	  "virtio-pci.disable-legacy=on", 24 },
+	{ "q35", QEMU_ON_Q35, "usb=off,sata=off,smbus=off,vmport=off", "pci", NULL, 24 },
 };
 
 const struct qemu_machine *qemu_machine_find(const char *name, struct error *e)

@@ -135,8 +135,6 @@ static void test_q35_kvm(void **state)
 		"-machine",
 		"q35,usb=off,sata=off,smbus=off,vmport=off,memory-backend=mem,mem-merge=off,dump-"
 		"guest-core=off",
-		"-global",
-		"virtio-pci.disable-legacy=on",
 		"-accel",
 		"kvm",
 		"-cpu",
