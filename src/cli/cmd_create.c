@@ -89,6 +89,9 @@ static int plan(struct creation *k, struct error *e)
 		return -EINVAL;
 	k->sandbox = cli_sandbox_name(k->cli, pod ? pod : k->id);
 	k->own_shim = !pod;
+	/* Once a sandbox; the shim's log, which has them too, goes away with it. */
+	for (size_t i = 0; k->own_shim && i < k->config->warnings.n; i++)
+		log_warn("%s", k->config->warnings.v[i]);
 	k->socket = xasprintf("%s/%s/shim.sock", CLI_RUN_DIR, k->sandbox);
 	return 0;
 }
