@@ -2,9 +2,9 @@
 /*
  * fuzz_vhost - a vhost-user front-end that sends anything, descriptors included.
  *
- * The input is a sequence of messages: {request, flags, descriptors, length, that many payload bytes}; some requests are
- * completed to something that gets past the first checks, so that rings do start. The device behind is one that answers
- * nothing.
+ * The first half of the input is a sequence of messages: {request, flags, descriptors, length, that many payload bytes};
+ * some requests are completed to something that gets past the first checks, so that rings do start. The second half is the
+ * guest's memory, rings included. The device behind gives every chain back.
  */
 #include "base/fd.h"
 #include "base/log.h"
@@ -85,8 +85,8 @@ static size_t sensible(struct vhost_msg *m, uint8_t ring)
 		return 8;
 	case VHOST_SET_VRING_ADDR:
 		m->p.addr = (struct vhost_ring_addr){
-			.index = ring, .desc = 0x10000 + ring * 0x4000, .avail = 0x11000 + ring * 0x4000,
-			.used = 0x12000 + ring * 0x4000,
+			.index = ring, .desc = 0x10000 + ring * 0x400U, .avail = 0x10100 + ring * 0x400U,
+			.used = 0x10200 + ring * 0x400U,
 		};
 		return 40;
 	case VHOST_SET_VRING_NUM:
@@ -123,7 +123,7 @@ static void send_message(int sock, struct input *in, const int *mem, const int *
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
-	struct input in = { data, size };
+	struct input in = { data, size / 2 };
 	struct echo echo = { .dev = { .ops = &echo_ops, .queue = echo.queue } };
 	autoptr(loop) l = loop_new();
 	autoclose int mem = memfd_create("fuzz", MFD_CLOEXEC), event = eventfd(0, EFD_CLOEXEC);
@@ -135,8 +135,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	log_init("fuzz", -1, LOG_FORMAT_BARE, LOG_LEVEL_ERROR);
 	if (ftruncate(mem, MEM_SIZE) < 0 || socketpair(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0, pair) < 0)
 		abort();
-	/* the beginning of the input is also the guest's memory */
-	if (pwrite(mem, data, MIN(size, MEM_SIZE), 0) < 0)
+	if (pwrite(mem, data + size / 2, MIN(size - size / 2, MEM_SIZE), 0) < 0)
 		abort();
 	v = vhost_new(l, pair[1], &echo.dev, on_closed, &closed);
 	while (in.left > 0 && !closed) {

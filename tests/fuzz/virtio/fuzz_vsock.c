@@ -11,7 +11,7 @@
 #include "base/loop.h"
 #include "base/path.h"
 #include "vguest.h"
-#include "virtio/vsock.h"
+#include "virtio/vsock_priv.h"
 
 #include <assert.h>
 #include <fcntl.h>
@@ -229,9 +229,20 @@ static void act_run(struct world *w, struct input *in)
 		loop_run_once(w->loop, 0);
 }
 
+/* Two seconds pass. */
+static void act_time(struct world *w, struct input *in)
+{
+	struct vsock *v = container_of(w->d, struct vsock, dev);
+	struct vsock_conn *c;
+
+	list_for_each(c, &v->timed, timed)
+		c->deadline = 0;
+	conn_timer(v->timer, v);
+}
+
 static void (*const acts[])(struct world *w, struct input *in) = {
 	act_packet, act_answer, act_buffers, act_scribble, act_post, act_connect, act_accept, act_host, act_run, act_packet,
-	act_run, act_buffers, act_reset,
+	act_run, act_buffers, act_time, act_reset,
 };
 
 static void cleanup_dir(void)

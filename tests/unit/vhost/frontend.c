@@ -35,22 +35,17 @@ static void make_device(struct frontend *f)
 {
 	struct vsock_options o = { .loop = f->loop, .guest_cid = VGUEST_CID, .path = f->path };
 
-	strcpy(f->dir, "/tmp/caisson-vhost-XXXXXX");
-	assert_non_null(mkdtemp(f->dir));
-	snprintf(f->path, sizeof(f->path), "%s/vsock", f->dir);
 	o.listen_fd = unix_listen(f->path, SOCK_STREAM, 0600);
 	f->d = vsock_new(&o);
 	assert_non_null(f->d);
 }
 
-int frontend_setup(void **state)
+void frontend_init(struct frontend *f)
 {
-	struct frontend *f = xnew(struct frontend);
-	int pair[2];
-
-	log_init("test", -1, LOG_FORMAT_BARE, LOG_LEVEL_ERROR);
-	f->loop = loop_new();
-	make_device(f);
+	*f = (struct frontend){ .fd = -1, .loop = loop_new() };
+	strcpy(f->dir, "/tmp/caisson-vhost-XXXXXX");
+	assert_non_null(mkdtemp(f->dir));
+	snprintf(f->path, sizeof(f->path), "%s/vsock", f->dir);
 	vguest_init(&f->g, 64, true);
 	f->g.kick = kick;
 	f->g.data = f;
@@ -59,18 +54,10 @@ int frontend_setup(void **state)
 		f->call[i] = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
 		f->err[i] = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
 	}
-	assert_int_equal(socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, pair), 0);
-	f->fd = pair[0];
-	f->v = vhost_new(f->loop, pair[1], f->d, on_closed, f);
-	assert_non_null(f->v);
-	*state = f;
-	return 0;
 }
 
-int frontend_teardown(void **state)
+void frontend_done(struct frontend *f)
 {
-	struct frontend *f = *state;
-
 	vhost_free(f->v);
 	virtio_free(f->d);
 	loop_free(f->loop);
@@ -82,14 +69,35 @@ int frontend_teardown(void **state)
 		close(f->err[i]);
 	}
 	assert_int_equal(path_remove_tree_at(AT_FDCWD, f->dir), 0);
-	free(f);
+}
+
+int frontend_setup(void **state)
+{
+	struct frontend *f = xnew(struct frontend);
+	int pair[2];
+
+	log_init("test", -1, LOG_FORMAT_BARE, LOG_LEVEL_ERROR);
+	frontend_init(f);
+	make_device(f);
+	assert_int_equal(socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, pair), 0);
+	f->fd = pair[0];
+	f->v = vhost_new(f->loop, pair[1], f->d, on_closed, f);
+	assert_non_null(f->v);
+	*state = f;
+	return 0;
+}
+
+int frontend_teardown(void **state)
+{
+	frontend_done(*state);
+	free(*state);
 	return 0;
 }
 
 void frontend_run(struct frontend *f)
 {
 	for (int i = 0; i < 8; i++)
-		assert_int_equal(loop_run_once(f->loop, 0), 0);
+		assert_int_equal(loop_run_once(f->loop, f->pace_ms), 0);
 }
 
 void frontend_send(struct frontend *f, uint32_t request, uint32_t flags, const void *payload, size_t size, const int *fds,

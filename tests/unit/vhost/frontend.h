@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * frontend - a vhost-user front-end for tests, at one end of a socketpair whose other end a back-end serves on the same
- * thread: every exchange runs the loop.
+ * frontend - a vhost-user front-end for tests, at one end of a socketpair. The other end is served by a back-end on the same
+ * thread, whose loop every exchange runs; or (devd's tests) by a process of its own, to which every exchange gives time.
  */
 #pragma once
 
@@ -19,6 +19,7 @@
 
 struct frontend {
 	struct loop *loop;
+	int pace_ms; /* how long each of a few turns of the loop waits: 0 where everything is on it */
 	int fd;
 	struct vhost *v;
 	struct virtio_device *d;
@@ -30,6 +31,10 @@ struct frontend {
 	struct vhost_msg reply;
 };
 
+/* Without a back-end: f->fd is the caller's to set. */
+void frontend_init(struct frontend *f);
+void frontend_done(struct frontend *f);
+/* cmocka fixtures: served in the process. */
 int frontend_setup(void **state);
 int frontend_teardown(void **state);
 void frontend_run(struct frontend *f);

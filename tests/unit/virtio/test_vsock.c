@@ -228,6 +228,34 @@ static void test_interrupts_are_not_repeated(void **state)
 	close(fd);
 }
 
+/* After so many packets the loop gets its turn; the rest follows without another kick. */
+static void test_a_flood_does_not_starve_the_loop(void **state)
+{
+	struct fixture *f = *state;
+	struct virtio_vsock_hdr h = { .src_cid = VGUEST_CID, .dst_cid = 2, .type = 1, .op = VIRTIO_VSOCK_OP_RW };
+	struct vguest_queue *q = &f->g.q[1];
+
+	vguest_done(&f->g);
+	vguest_init(&f->g, 256, true);
+	gmem_done(&f->mem);
+	assert_int_equal(gmem_add(&f->mem, &(struct gmem_source){ .gpa = VGUEST_GPA, .size = VGUEST_SIZE }, f->g.memfd,
+				  NULL), 0);
+	fixture_start(f);
+	f->g.kick = NULL;
+	memcpy(f->g.mem + q->bytes, &h, sizeof(h));
+	for (uint16_t i = 0; i < 256; i++) {
+		q->desc[i] = (struct vring_desc){ .addr = vguest_gpa(&f->g, f->g.mem + q->bytes), .len = sizeof(h) };
+		vguest_post(&f->g, 1, i);
+	}
+	virtio_kick(f->d, 1);
+	assert_true(q->used->idx > 0 && q->used->idx < 256);
+	fixture_run(f);
+	assert_int_equal(q->used->idx, 256);
+	f->g.keep_rx = true;
+	for (int i = 0; i < 256; i++)
+		fixture_expect(f, VIRTIO_VSOCK_OP_RST);
+}
+
 int main(void)
 {
 #define TEST(name) cmocka_unit_test_setup_teardown(name, fixture_setup_running, fixture_teardown)
@@ -242,6 +270,7 @@ int main(void)
 		TEST(test_a_broken_ring_ends_the_device_and_not_the_process),
 		TEST(test_useless_receive_buffers_break_it),
 		TEST(test_interrupts_are_not_repeated),
+		cmocka_unit_test_setup_teardown(test_a_flood_does_not_starve_the_loop, fixture_setup, fixture_teardown),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
