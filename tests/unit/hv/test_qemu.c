@@ -18,6 +18,7 @@
 #include <stdarg.h>
 #include <stddef.h>
 #include <stdio.h>
+#include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -390,6 +391,60 @@ static void test_disks(void **state)
 	test_disk("q35");
 }
 
+#define VIRTIOFSD "/usr/lib/qemu/virtiofsd"
+
+/* A vhost-user device with a back-end of others: the guest runs only after the two agreed. */
+static void test_share(const char *machine)
+{
+	struct hv_dev d = { .type = HV_DEV_VHOST_USER_FS,
+			    .id = "share",
+			    .fd = -1,
+			    .tag = "kataShared",
+			    .queue_size = 1024,
+			    .queues = 1 };
+	struct proc_spec spec = PROC_SPEC_INIT;
+	autodone(strv) argv = STRV_INIT;
+	struct vm v;
+	char *path;
+	pid_t pid;
+	int fd;
+
+	vm_make(&v, "share there\n", TINY_HALT);
+	path = xasprintf("%s/fs.sock", v.dir);
+	fd = unix_listen(path, SOCK_STREAM, 0600);
+	assert_true(fd >= 0);
+	strv_add(&argv, VIRTIOFSD);
+	strv_addf(&argv, "--fd=%d", fd);
+	strv_add(&argv, "-o");
+	strv_addf(&argv, "source=%s,sandbox=chroot", v.dir);
+	spec.argv = argv.v;
+	spec.keep = &fd;
+	spec.nkeep = 1;
+	pid = proc_spawn(&spec, &v.e);
+	assert_true(pid > 0);
+	close(fd);
+	v.cfg.machine = machine;
+	v.hv = hv_new(hv_driver("qemu"), &v.cfg, v.loop, on_event, &v, &v.e);
+	d.socket = path;
+	assert_int_equal(v.hv->ops->add(v.hv, &d, &v.e), 0);
+	assert_int_equal(vm_start(&v), 0);
+	wait_console(&v, "share there\n");
+	vm_done(&v);
+	kill(pid, SIGKILL);
+	assert_int_equal(waitpid(pid, NULL, 0), pid);
+	free(path);
+}
+
+static void test_shares(void **state)
+{
+	if (access(VIRTIOFSD, X_OK) < 0 || geteuid() != 0) {
+		print_message("SKIP: needs " VIRTIOFSD " and root\n");
+		skip();
+	}
+	test_share("microvm");
+	test_share("q35");
+}
+
 /* An image comes first among the disks. */
 static void test_image(void **state)
 {
@@ -511,6 +566,7 @@ int main(void)
 		cmocka_unit_test(test_start_needs_prepare),
 		cmocka_unit_test(test_no_daemon),
 		cmocka_unit_test(test_disks),
+		cmocka_unit_test(test_shares),
 		cmocka_unit_test(test_image),
 		cmocka_unit_test(test_jailed),
 		cmocka_unit_test(test_dies_with_owner),
