@@ -5,7 +5,8 @@ package     finds or downloads the kernel package
 bzimage     takes the ELF kernel out of a bzImage
 compression undoes what kernels and modules are compressed with
 elf         reads ELF files, rewrites the kernel compactly, tells whether it has a PVH entry
-modules     resolves, checks, orders and strips the kernel modules
+modules     resolves, checks and orders the kernel modules
+strip       runs strip of binutils
 cpio        writes the initrd, the same bytes for the same contents
 product     puts it all together: inputs, products, manifest
 """

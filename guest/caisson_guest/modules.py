@@ -5,22 +5,19 @@ Dependencies are read from the modules themselves (.modinfo: depends, softdep pr
 package that is only unpacked has no modules.dep. '-' and '_' are the same in a module's name; files
 in the initrd have '_'.
 
-Stripping takes symbols nobody links with, BTF and the signature away: a module of Debian's loads in
-about 0.55 of the time then under emulation. The kernel notes unsigned modules (taint E); a kernel
-that insists on signatures (sig_enforce, lockdown) needs them unstripped.
+Stripped of BTF, of symbols nobody links with and of the signature, a module of Debian's loads in about
+0.55 of the time under emulation. The kernel notes unsigned modules (taint E); a kernel that insists
+on signatures (sig_enforce, lockdown) needs them unstripped.
 """
 
 import hashlib
 import os
 import re
-import subprocess
-import tempfile
 from collections import namedtuple
 
-from . import GuestError, compression, elf
+from . import GuestError, compression, elf, strip
 
 SUFFIX = re.compile(r"\.ko(\.(gz|xz|zst))?$")
-STRIP = ("strip", "--strip-unneeded", "--remove-section=.BTF", "--remove-section=.comment")
 
 Wanted = namedtuple("Wanted", "name parameters optional")
 Module = namedtuple("Module", "name source sha256 data needs prefers")
@@ -136,6 +133,11 @@ class Tree:
         return list(done)
 
 
+def stripped(module):
+    return strip.strip(module.data, module.name, "--strip-unneeded", "--remove-section=.BTF",
+                       "--remove-section=.comment")
+
+
 class Selection:
     """The modules of a guest: order (of loading at boot), parameters, and all that is in the initrd."""
 
@@ -165,19 +167,3 @@ class Selection:
             needed = reversed(self.tree.closure(name)[:-1])
             text += f"{name}.ko:" + "".join(f" {n}.ko" for n in needed) + "\n"
         return text
-
-
-def strip(data, name):
-    """The module without what loading it does not need."""
-    with tempfile.NamedTemporaryFile(prefix="caisson-", suffix=".ko") as f:
-        f.write(data)
-        f.flush()
-        try:
-            subprocess.run([*STRIP, f.name], check=True, capture_output=True, text=True)
-        except FileNotFoundError:
-            raise GuestError("strip not found (install binutils)") from None
-        except subprocess.CalledProcessError as e:
-            reason = (e.stderr.strip() or f"exit {e.returncode}").splitlines()[0]
-            raise GuestError(f"strip {name}: {reason}") from None
-        with open(f.name, "rb") as stripped:
-            return stripped.read()

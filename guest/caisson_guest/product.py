@@ -12,7 +12,7 @@ import os
 import tempfile
 from collections import namedtuple
 
-from . import GuestError, bzimage, cpio, elf, modules
+from . import GuestError, bzimage, cpio, elf, modules, strip
 
 FORMAT = 1  # of guest.json
 VMLINUX = "vmlinux"
@@ -68,13 +68,13 @@ def _initrd(agent, selection):
     for path in DIRECTORIES:
         archive.directory(path, 0o1777 if path == "tmp" else 0o755)
     archive.character_device("dev/console", 5, 1)
-    archive.file("init", agent, 0o755)
+    archive.file("init", strip.strip(agent, "agent", "--strip-all"), 0o755)
     archive.symlink(f"lib/modules/{selection.tree.release}", "/modules")
     archive.file("modules/load", selection.load_list().encode())
     archive.file("modules/modules.dep", selection.dependencies().encode())
     archive.file("modules/modules.builtin",
                  "".join(f"{p}\n" for p in selection.tree.builtin_paths).encode())
-    stripped = {n: modules.strip(selection.tree.module(n).data, n) for n in selection.all}
+    stripped = {n: modules.stripped(selection.tree.module(n)) for n in selection.all}
     for name, data in stripped.items():
         archive.file(f"modules/{name}.ko", data)
     return archive.to_bytes(), stripped

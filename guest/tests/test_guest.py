@@ -80,6 +80,14 @@ def make_module(path, name, depends="", softdep=None, release=RELEASE):
     subprocess.run(["as", "-o", path, "-"], input=text, text=True, check=True)
 
 
+def make_agent(path, *options):
+    """A real program, with a symbol to strip."""
+    text = ".globl _start\n_start: ret\nunneeded: ret\n"
+    subprocess.run(["as", "-o", path + ".o", "-"], input=text, text=True, check=True)
+    subprocess.run(["ld", *options, "-o", path, path + ".o"], check=True)
+    return path
+
+
 def read_cpio(data):
     """[(name, mode, ino, mtime, uid, gid, contents)]: a reader that shares no code with the writer."""
     entries, pos = [], 0
@@ -287,13 +295,13 @@ class Modules(InDirectory):
             modules.Tree(self.path("nowhere"))
 
     def test_strip(self):
-        data = modules.Tree(self.tree).module("a").data
-        stripped = modules.strip(data, "a")
-        self.assertIsNotNone(elf.section(data, b".BTF"))
+        module = modules.Tree(self.tree).module("a")
+        stripped = modules.stripped(module)
+        self.assertIsNotNone(elf.section(module.data, b".BTF"))
         self.assertIsNone(elf.section(stripped, b".BTF"))
-        self.assertEqual(modules.modinfo(stripped), modules.modinfo(data))
-        with self.assertRaisesRegex(GuestError, "strip junk"):
-            modules.strip(b"junk", "junk")
+        self.assertEqual(modules.modinfo(stripped), modules.modinfo(module.data))
+        with self.assertRaisesRegex(GuestError, "strip a: "):
+            modules.stripped(module._replace(data=b"junk"))
 
     def test_the_list_we_ship(self):
         wanted = modules.read_wanted(os.path.join(GUEST, "modules.conf"))
@@ -349,7 +357,7 @@ class Package(InDirectory):
 class Product(InDirectory):
     def setUp(self):
         super().setUp()
-        self.agent = self.write(make_elf(b""), "agent")
+        self.agent = make_agent(self.path("agent"))
         self.image = self.write(make_bzimage(lz4_legacy(make_elf())), self.root,
                                 f"boot/vmlinuz-{RELEASE}")
         self.list = self.write(b"[load]\na\n[ondemand]\ne\n", "list")
@@ -376,7 +384,9 @@ class Product(InDirectory):
         self.assertEqual(list(made), ["guest.json", "initrd.cpio", "vmlinux"])
         self.assertEqual(elf.pvh_entry(made["vmlinux"]), 0x1000450)
         entries = {e[0]: e for e in read_cpio(made["initrd.cpio"])}
-        self.assertEqual(entries["init"][6], make_elf(b""))
+        self.assertEqual(elf.header(entries["init"][6]).type, 2)
+        self.assertNotIn(b"unneeded", entries["init"][6])
+        self.assertEqual(stat.S_IMODE(entries["init"][1]), 0o755)
         self.assertTrue(stat.S_ISCHR(entries["dev/console"][1]))
         self.assertEqual(entries["modules/load"][6], b"c_c.ko\nd.ko\nb.ko\na.ko\n")
         self.assertEqual(entries["modules/modules.builtin"][6], b"kernel/x/built.ko\n")
@@ -398,7 +408,7 @@ class Product(InDirectory):
         self.write(b"{}", "out/guest.json")
         self.assertIn("made from", self.build().stderr)
         self.assertEqual(self.products(), first)
-        self.write(make_elf(b"") + b"new", "agent")
+        make_agent(self.agent, "-Ttext=0x500000")
         self.assertIn("made from", self.build().stderr)
         self.write(b"[load]\ne\n", "list")
         self.assertIn("made from", self.build().stderr)
@@ -424,9 +434,7 @@ class Product(InDirectory):
         self.assertEqual(self.build(image=("--bzimage", self.image)).returncode, 2)
 
     def test_dynamic_agent_is_refused(self):
-        agent = bytearray(make_elf())
-        struct.pack_into("<I", agent, 64 + 2 * 56, 3)  # the note becomes an interpreter
-        self.write(bytes(agent), "agent")
+        make_agent(self.agent, "-pie", "-dynamic-linker=/lib64/ld-linux-x86-64.so.2")
         self.assert_refused(self.build(), "not a static executable")
 
 
