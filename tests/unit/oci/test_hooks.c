@@ -8,6 +8,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <sched.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -149,6 +150,45 @@ static void test_silent_failure(void **state)
 	assert_string_equal(e.text, "prestart hook /bin/sh: exit status 1");
 }
 
+/* The hook sees the namespace that was handed over and not the one the caller is in. */
+static void test_network_namespace(void **state)
+{
+	static const char *const commands[] = { "readlink /proc/self/ns/net > $0/log", NULL };
+	autoclose int before = open("/proc/self/ns/net", O_RDONLY | O_CLOEXEC);
+	oci_spec *s = make("createRuntime", commands, "");
+	struct error e = ERROR_INIT;
+	char link[64] = "";
+	int r;
+
+	assert_true(before >= 0);
+	assert_true(readlink("/proc/self/ns/net", link, sizeof(link) - 2) > 0);
+	strcat(link, "\n");
+	if (unshare(CLONE_NEWNET) < 0) {
+		oci_spec_free(s);
+		print_message("no new network namespace here: %s\n", strerror(errno));
+		skip();
+	}
+	r = oci_hooks_run(s, OCI_HOOK_CREATE_RUNTIME, &st, before, &e);
+	assert_int_equal(setns(before, CLONE_NEWNET), 0);
+	assert_string_equal(e.text, "");
+	assert_int_equal(r, 0);
+	check_file("log", link);
+	oci_spec_free(s);
+}
+
+static void test_bad_network_namespace(void **state)
+{
+	static const char *const commands[] = { "true", NULL };
+	autoclose int null = open("/dev/null", O_RDONLY | O_CLOEXEC);
+	oci_spec *s = make("createRuntime", commands, "");
+	struct error e = ERROR_INIT;
+
+	assert_int_equal(oci_hooks_run(s, OCI_HOOK_CREATE_RUNTIME, &st, null, &e), -EINVAL);
+	assert_string_equal(e.text, "createRuntime hook /bin/sh: enter the network namespace: "
+				    "Invalid argument");
+	oci_spec_free(s);
+}
+
 static void test_absent_program(void **state)
 {
 	static const char text[] = "{\"hooks\":{\"startContainer\":[{\"path\":\"/nonexistent\"}]}}";
@@ -175,6 +215,8 @@ int main(void)
 		cmocka_unit_test(test_timeout),
 		cmocka_unit_test(test_many_bytes_of_output),
 		cmocka_unit_test(test_silent_failure),
+		cmocka_unit_test(test_network_namespace),
+		cmocka_unit_test(test_bad_network_namespace),
 		cmocka_unit_test(test_absent_program),
 	};
 
