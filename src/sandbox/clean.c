@@ -63,7 +63,7 @@ int sandbox_clean_up(const char *dir, struct error *e)
 	for (size_t i = 0; i < st.nprocesses; i++)
 		end_process(&st.processes[i], until);
 	for (size_t i = 0; i < st.cgroups.n; i++)
-		remove_cgroup(st.cgroups.v[i], until);
+		remove_cgroup(st.cgroups.v[i] + 1, until); /* absolute, as checked */
 	r = path_remove_tree_at(AT_FDCWD, dir);
 	return r < 0 ? error_set(e, r, "remove %s", dir) : 0;
 }

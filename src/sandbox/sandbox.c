@@ -102,7 +102,7 @@ void sandbox_save_state(struct sandbox *s)
 	struct container *c;
 
 	if (s->cgroup)
-		strv_add(&st.cgroups, s->cgroup);
+		strv_addf(&st.cgroups, "/%s", s->cgroup);
 	state_add_process(&st, "shim", getpid());
 	state_add_process(&st, s->vsock_daemon.name, s->vsock_daemon.pid);
 	state_add_process(&st, s->fs_daemon.name, s->fs_daemon.pid);
