@@ -40,5 +40,11 @@ struct agent {
 	struct loop_source *child, *term[2], *linger;
 };
 
+/* Makes everything that needs nothing but the loop; @conf is kept by reference. Done also after a
+ * failure. */
+int agent_init(struct agent *a, const struct agent_conf *conf, struct error *e);
+/* Boots the guest if @a->init, listens and serves until the end. */
+int agent_run(struct agent *a, struct error *e);
+void agent_done(struct agent *a);
 /* Answers the last calls, stops what runs and ends the loop. */
 void agent_shutdown(struct agent *a);

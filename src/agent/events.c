@@ -83,14 +83,18 @@ static void on_inotify(struct loop_source *s, int fd, uint32_t events, void *dat
 	}
 }
 
-int events_init(struct events *ev, struct agent *a, struct error *e)
+void events_init(struct events *ev, struct agent *a)
 {
-	ev->agent = a;
+	*ev = (struct events){ .agent = a, .fd = -1 };
 	pending_list_init(&ev->waiters, LIMIT_AGENT_WAITERS);
+}
+
+int events_start(struct events *ev, struct error *e)
+{
 	ev->fd = inotify_init1(IN_CLOEXEC | IN_NONBLOCK);
 	if (ev->fd < 0)
 		return error_set(e, errno, "inotify");
-	ev->io = loop_add_io(a->loop, ev->fd, EPOLLIN, on_inotify, ev);
+	ev->io = loop_add_io(ev->agent->loop, ev->fd, EPOLLIN, on_inotify, ev);
 	return ev->io ? 0 : error_set(e, errno, "watch inotify");
 }
 

@@ -23,7 +23,8 @@ struct events {
 	struct pending_list waiters; /* GetOOMEvent */
 };
 
-int events_init(struct events *ev, struct agent *a, struct error *e);
+void events_init(struct events *ev, struct agent *a);
+int events_start(struct events *ev, struct error *e);
 void events_done(struct events *ev);
 /* The container's cgroup exists. Files it does not have are not watched. */
 void events_watch(struct events *ev, struct container *c);

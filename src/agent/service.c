@@ -28,7 +28,7 @@ static void finish(struct rpc_call *call, int r, const struct error *e)
 		rpc_call_reply_empty(call);
 		return;
 	}
-	log_info("%s: %s", rpc_call_method(call), error_text(e));
+	log_debug("%s: %s", rpc_call_method(call), error_text(e));
 	rpc_call_fail(call, e);
 }
 
