@@ -9,33 +9,32 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
-#define IDLE_MS 1000
+#define TRIM_MS 1000
 
 /* ---- memory ---- */
 
 /*
  * Every page of the guest that was ever written to or read from stays in our page tables, and counts as ours, until it is
- * taken out of them. Once a second without any work that is done; another access maps it again.
+ * taken out of them. That is done once a second while there is work, and once after it; another access maps it again.
  */
-static void idle_tick(struct loop_source *s, void *data)
+static void trim_tick(struct loop_source *s, void *data)
 {
 	struct vhost *v = data;
 
-	v->idle_armed = v->active;
+	gmem_trim(&v->mem);
+	v->trim_armed = v->active;
 	v->active = false;
-	if (v->idle_armed)
-		loop_timer_set(s, IDLE_MS);
-	else
-		gmem_trim(&v->mem);
+	if (v->trim_armed)
+		loop_timer_set(s, TRIM_MS);
 }
 
 static void note_work(struct vhost *v)
 {
 	v->active = true;
-	if (v->idle_armed)
+	if (v->trim_armed)
 		return;
-	v->idle_armed = true;
-	loop_timer_set(v->idle, IDLE_MS);
+	v->trim_armed = true;
+	loop_timer_set(v->trim, TRIM_MS);
 }
 
 /* ---- rings ---- */
@@ -275,8 +274,8 @@ static int watch(struct vhost *v)
 	socklen_t len = sizeof(int);
 	int listening;
 
-	v->idle = loop_add_timer(v->loop, -1, idle_tick, v);
-	if (!v->idle || fd_set_nonblock(v->fd, true) < 0 ||
+	v->trim = loop_add_timer(v->loop, -1, trim_tick, v);
+	if (!v->trim || fd_set_nonblock(v->fd, true) < 0 ||
 	    getsockopt(v->fd, SOL_SOCKET, SO_ACCEPTCONN, &listening, &len) < 0)
 		return -errno;
 	if (!listening)
@@ -320,7 +319,7 @@ void vhost_free(struct vhost *v)
 		fd_close(v->ring[i].err);
 	}
 	loop_source_free(v->io);
-	loop_source_free(v->idle);
+	loop_source_free(v->trim);
 	close_fds(&v->msg);
 	fd_close(v->fd);
 	fd_close(v->backend_fd);

@@ -126,8 +126,8 @@ struct vhost {
 	bool protocol; /* VHOST_F_PROTOCOL_FEATURES was negotiated */
 	struct vhost_ring *ring; /* dev->ops->nqueues */
 	int backend_fd;
-	struct loop_source *idle; /* takes guest memory out of our page tables */
-	bool idle_armed, active; /* work since the last tick */
+	struct loop_source *trim; /* takes guest memory out of our page tables */
+	bool trim_armed, active; /* work since the last tick */
 	struct vhost_msg msg; /* being received */
 	size_t got; /* bytes of it */
 	vhost_closed_fn *closed;
