@@ -303,7 +303,7 @@ int qemu_args(const struct qemu_vm *vm, struct strv *ret_argv, struct error *e)
 	for (size_t i = 0; i < ARRAY_SIZE(common_args); i++)
 		strv_add(&a, common_args[i]);
 	strv_add(&a, "-sandbox");
-	strv_add(&a, vm->cfg->seccomp ? vm->cfg->seccomp : SECCOMP_DEFAULT);
+	strv_add(&a, str_empty(vm->cfg->seccomp) ? SECCOMP_DEFAULT : vm->cfg->seccomp);
 	machine_args(vm, &a);
 	r = kernel_args(vm, &a, e);
 	if (r < 0)

@@ -208,6 +208,39 @@ static void test_killed(void **state)
 	vm_done(&v);
 }
 
+/* Plain files stand in for a cgroup, whose counter goes up while QEMU runs. */
+static void test_oom(void **state)
+{
+	static const struct {
+		const char *file, *before, *after;
+		bool oom;
+	} cases[] = {
+		{ "memory.events", "oom 0\noom_kill 1\n", "oom 9\noom_kill 2\n", true },
+		{ "memory.oom_control", "under_oom 0\noom_kill 0\n", "oom_kill 3\n", true },
+		{ "memory.events", "oom_kill 1\n", "oom_kill 1\n", false },
+	};
+
+	for (size_t i = 0; i < ARRAY_SIZE(cases); i++) {
+		const char *file = cases[i].file;
+		struct vm v;
+
+		vm_make(&v, "up\n", TINY_HALT);
+		free(scratch_file(v.dir, "cgroup.procs", "", 0));
+		free(scratch_file(v.dir, file, cases[i].before, strlen(cases[i].before)));
+		v.cfg.cgroup_fd = open(v.dir, O_PATH | O_DIRECTORY | O_CLOEXEC);
+		assert_int_equal(vm_start(&v), 0);
+		close(v.cfg.cgroup_fd);
+		wait_console(&v, "up\n");
+		free(scratch_file(v.dir, file, cases[i].after, strlen(cases[i].after)));
+		assert_int_equal(kill(v.hv->pid, SIGKILL), 0);
+		wait_events(&v, "x");
+		assert_int_equal(v.hv->oom_killed, cases[i].oom);
+		assert_int_equal(strstr(v.text[HV_EVENT_EXITED], "out of memory") != NULL,
+				 cases[i].oom);
+		vm_done(&v);
+	}
+}
+
 static void test_panic(void **state)
 {
 	struct vm v;
@@ -555,6 +588,7 @@ int main(void)
 		cmocka_unit_test(test_q35),
 		cmocka_unit_test(test_pause),
 		cmocka_unit_test(test_killed),
+		cmocka_unit_test(test_oom),
 		cmocka_unit_test(test_panic),
 		cmocka_unit_test(test_panic_that_stays),
 		cmocka_unit_test(test_pvpanic),
