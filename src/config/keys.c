@@ -40,8 +40,8 @@ const struct config_key config_keys[] = {
 	  GLOBS(valid_hypervisor_paths), .help = "The virtual machine monitor." },
 	{ HV("valid_hypervisor_paths"), CONFIG_LIST, 0, AT(hypervisor.valid_hypervisor_paths),
 	  .def = "[" QEMU "]",
-	  .help = "Shell patterns of the files that an annotation may choose as path. "
-		  "An empty list refuses all." },
+	  .help = "Shell patterns of the files that an annotation may choose as path. An empty "
+		  "list refuses all." },
 	{ HV("kernel"), CONFIG_PATH, CONFIG_ANNOTATED, AT(hypervisor.kernel),
 	  .def = "\"" CAISSON_DATADIR "/vmlinux\"",
 	  .kata = "\"/usr/share/kata-containers/vmlinux.container\"",
@@ -50,8 +50,7 @@ const struct config_key config_keys[] = {
 	{ HV("initrd"), CONFIG_PATH, CONFIG_ANNOTATED, AT(hypervisor.initrd),
 	  .def = "\"" CAISSON_DATADIR "/initrd.cpio\"", .kata = "\"\"",
 	  .help = "The guest's initial root file system with the agent as /init. Not together with "
-		  "image; where only image "
-		  "is set, the default does not apply." },
+		  "image; where only image is set, the default does not apply." },
 	{ HV("image"), CONFIG_PATH, CONFIG_ANNOTATED, AT(hypervisor.image), .def = "\"\"",
 	  .kata = "\"/usr/share/kata-containers/kata-containers.img\"",
 	  .help = "A disk image as the guest's root file system, instead of initrd." },
@@ -78,15 +77,13 @@ const struct config_key config_keys[] = {
 	  .def = "[\"enable_iommu\", \"kernel_params\", \"kernel_verity_params\", "
 		 "\"default_vcpus\", \"default_memory\"]",
 	  .help = "Which annotations io.katacontainers.config.hypervisor.NAME a container may set: "
-		  "extended regular expressions "
-		  "that are searched in NAME. They are not anchored: \"path\" also allows "
-		  "jailer_path; write \"^path$\". "
-		  "Annotations of the runtime and the agent are always allowed." },
+		  "extended regular expressions that are searched in NAME. They are not anchored: "
+		  "\"path\" also allows jailer_path; write \"^path$\". Annotations of the runtime "
+		  "and the agent are always allowed." },
 	{ HV("default_vcpus"), CONFIG_FLOAT, CONFIG_ANNOTATED, AT(hypervisor.default_vcpus),
 	  .def = "1", .min = -65536, .max = 65536,
 	  .help = "Virtual CPUs of a guest whose containers have no limit, rounded up. 0 means 1, "
-		  "a negative number or more than "
-		  "the host has means all of the host's." },
+		  "a negative number or more than the host has means all of the host's." },
 	{ HV("default_maxvcpus"), CONFIG_INT, CONFIG_ANNOTATED, AT(hypervisor.default_maxvcpus),
 	  .def = "0", .annotation = "default_max_vcpus", .max = 65536,
 	  .help = "The most virtual CPUs a guest can get. 0 or more than the host has: as many as "
@@ -94,19 +91,17 @@ const struct config_key config_keys[] = {
 	{ HV("default_memory"), CONFIG_INT, CONFIG_ANNOTATED, AT(hypervisor.default_memory),
 	  .def = "512", .kata = "2048", .min = 64, .max = 16777216,
 	  .help = "MiB of memory of a guest whose containers have no limit. Pages are taken from "
-		  "the host when the guest "
-		  "first touches them: with Debian's kernel about 112 MiB before the first "
-		  "container runs." },
+		  "the host when the guest first touches them: with Debian's kernel about 112 MiB "
+		  "before the first container runs." },
 	{ HV("overhead_vcpus"), CONFIG_FLOAT, 0, AT(hypervisor.overhead_vcpus), .def = "0",
 	  .kata = "0.2", .max = 1024,
 	  .help = "Virtual CPUs added to the containers' limits when a guest is sized by them "
-		  "(static_sandbox_resource_mgmt). With 0 a "
-		  "limit of whole CPUs gives exactly that many." },
+		  "(static_sandbox_resource_mgmt). With 0 a limit of whole CPUs gives exactly that "
+		  "many." },
 	{ HV("overhead_memory"), CONFIG_INT, 0, AT(hypervisor.overhead_memory), .def = "128",
 	  .kata = "32", .max = 1048576,
 	  .help = "MiB for the guest's kernel and agent, added to the containers' limits when a "
-		  "guest is sized by them. Debian's "
-		  "kernel needs 112 MiB, a tuned one about 32." },
+		  "guest is sized by them. Debian's kernel needs 112 MiB, a tuned one about 32." },
 	{ HV("reclaim_guest_freed_memory"), CONFIG_BOOL, CONFIG_ANNOTATED,
 	  AT(hypervisor.reclaim_guest_freed_memory), .def = "true", .kata = "false",
 	  .help = "Give memory that the guest frees back to the host (free page reporting)." },
@@ -133,8 +128,7 @@ const struct config_key config_keys[] = {
 	{ HV("virtio_fs_cache"), CONFIG_STRING, CONFIG_ANNOTATED, AT(hypervisor.virtio_fs_cache),
 	  .def = "\"auto\"", .choices = "never|metadata|auto|always",
 	  .help = "What the guest may cache of the share: nothing (never), attributes and names "
-		  "(metadata), everything for a "
-		  "while (auto) or for good (always)." },
+		  "(metadata), everything for a while (auto) or for good (always)." },
 	{ HV("virtio_fs_queue_size"), CONFIG_INT, CONFIG_POWER_OF_2,
 	  AT(hypervisor.virtio_fs_queue_size), .def = "1024", .min = 2, .max = 1024,
 	  .help = "Entries of the share's queues: a power of two." },
@@ -377,13 +371,11 @@ const struct config_key config_keys[] = {
 	{ AGENT("kernel_modules"), CONFIG_LIST, CONFIG_ANNOTATED, AT(agent.kernel_modules),
 	  .def = "[]", .separator = ';',
 	  .help = "Kernel modules to load in the guest before the first container, each with its "
-		  "parameters behind it. One that "
-		  "cannot be loaded fails the start." },
+		  "parameters behind it. One that cannot be loaded fails the start." },
 	{ AGENT("reconnect_timeout_ms"), CONFIG_INT, 0, AT(agent.reconnect_timeout_ms),
 	  .def = "45000", .kata = "3000", .min = 1, .max = TIMEOUT_MAX * 1000L,
 	  .help = "Milliseconds until a guest whose agent does not answer counts as failed. "
-		  "Without KVM a loaded host needs "
-		  "more than a few seconds to boot one." },
+		  "Without KVM a loaded host needs more than a few seconds to boot one." },
 
 	{ AGENT("dial_timeout"), CONFIG_INT, CONFIG_ALIAS, AT(agent.reconnect_timeout_ms), .min = 1,
 	  .max = TIMEOUT_MAX, .scale = 1000,
@@ -458,16 +450,14 @@ const struct config_key config_keys[] = {
 	  .choices = "qemu|clh|cloud-hypervisor|firecracker|stratovirt|dragonball|openvmm|remote",
 	  .works = "qemu",
 	  .help = "Which [hypervisor.NAME] is in force. Where it is not set: the first section in "
-		  "the files whose engine this "
-		  "build has." },
+		  "the files whose engine this build has." },
 	{ RUNTIME("disable_guest_seccomp"), CONFIG_BOOL, CONFIG_ANNOTATED,
 	  AT(runtime.disable_guest_seccomp), .def = "false", .kata = "true",
 	  .help = "Drop the containers' seccomp profiles instead of applying them in the guest." },
 	{ RUNTIME("sandbox_cgroup_only"), CONFIG_BOOL, CONFIG_ANNOTATED,
 	  AT(runtime.sandbox_cgroup_only), .def = "true", .kata = "false",
 	  .help = "Everything that runs for a sandbox is in its cgroup on the host, so that its "
-		  "limits and "
-		  "statistics hold for all of it." },
+		  "limits and statistics hold for all of it." },
 	{ RUNTIME("static_sandbox_resource_mgmt"), CONFIG_BOOL, 0,
 	  AT(runtime.static_sandbox_resource_mgmt), .def = "true", .kata = "false", .works = "true",
 	  .help = "Size the guest once, by the limits known when it is made, instead of growing it "
