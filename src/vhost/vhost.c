@@ -172,7 +172,7 @@ static int send_reply(struct vhost *v, struct error *e)
 static int handle(struct vhost *v, struct error *e)
 {
 	struct vhost_msg *m = &v->msg;
-	bool ack = (m->hdr.flags & VHOST_FLAG_NEED_REPLY) && (v->protocol_features & VHOST_PF_REPLY_ACK);
+	bool wanted = m->hdr.flags & VHOST_FLAG_NEED_REPLY;
 	struct error why = ERROR_INIT;
 	int r = vhost_handle(v, &why);
 
@@ -180,7 +180,8 @@ static int handle(struct vhost *v, struct error *e)
 	v->got = 0;
 	if (r > 0)
 		return send_reply(v, e);
-	if (!ack)
+	/* also to the very message that negotiates it: UML waits for that */
+	if (!wanted || !(v->protocol_features & VHOST_PF_REPLY_ACK))
 		return error_copy(e, &why);
 	if (r < 0)
 		log_warn("vhost: %s", error_text(&why));
