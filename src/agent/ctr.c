@@ -2,10 +2,11 @@
 /*
  * ctr - see ctr.h. The parent's side: plan, fork, hand over.
  *
- * A process is born in its pid namespace. A new one comes with the fork. To join one, a helper is forked that closes
- * what it must not take along, sets the namespace for its children and forks once more with CLONE_PARENT, so that the
- * process is the agent's child all the same; the agent waits for the helper, which does nothing else. The helper serves
- * as well where a process with a new user namespace joins others of the sandbox: born in it, it would lack the rights.
+ * A process is born in its pid namespace. A new one comes with the fork. To join one, a helper is
+ * forked that closes what it must not take along, sets the namespace for its children and forks
+ * once more with CLONE_PARENT, so that the process is the agent's child all the same; the agent
+ * waits for the helper, which does nothing else. The helper serves as well where a process with a
+ * new user namespace joins others of the sandbox: born in it, it would lack the rights.
  */
 #include "agent/ctr.h"
 
@@ -23,9 +24,13 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-#define SETUP_INIT                                                                     \
-	((struct ctr_setup){ .join = { -1, -1, -1, -1, -1, -1, -1, -1 },               \
-			     .sync = -1, .proc = -1, .root = -1, .pty_master = -1, .pty_slave = -1 })
+#define SETUP_INIT                                                       \
+	((struct ctr_setup){ .join = { -1, -1, -1, -1, -1, -1, -1, -1 }, \
+			     .sync = -1,                                 \
+			     .proc = -1,                                 \
+			     .root = -1,                                 \
+			     .pty_master = -1,                           \
+			     .pty_slave = -1 })
 
 static void setup_done(struct ctr_setup *s)
 {
@@ -37,7 +42,8 @@ static void setup_done(struct ctr_setup *s)
 	fd_close(s->sync);
 }
 
-/* fork(2) with flags. The C library's own would not take them; nothing in the child depends on what it adds. */
+/* fork(2) with flags. The C library's own would not take them; nothing in the child depends on what
+ * it adds. */
 static pid_t fork_with(int flags)
 {
 	pid_t pid = (pid_t)syscall(SYS_clone, flags | SIGCHLD, NULL, NULL, NULL, NULL);
@@ -97,7 +103,8 @@ static pid_t fork_by_helper(struct ctr_setup *s)
 
 static pid_t fork_child(struct ctr_setup *s)
 {
-	bool joins = s->join[NS_IPC] >= 0 || s->join[NS_UTS] >= 0 || s->join[NS_NET] >= 0 || s->join[NS_CGROUP] >= 0;
+	bool joins = s->join[NS_IPC] >= 0 || s->join[NS_UTS] >= 0 || s->join[NS_NET] >= 0 ||
+		     s->join[NS_CGROUP] >= 0;
 	pid_t pid;
 
 	if (s->join[NS_PID] >= 0 || (joins && s->clone_flags & CLONE_NEWUSER))
@@ -140,9 +147,12 @@ static int start(struct ctr_setup *s, struct ctr_child *ret, struct error *e)
 	pid = fork_child(s);
 	/* A pid namespace whose init has ended takes nobody in. */
 	if (pid == -ENOMEM && s->exec)
-		return error_plain(e, pid, "start a process in the container: the container's init is gone");
+		return error_plain(
+			e, pid, "start a process in the container: the container's init is gone");
 	if (pid < 0)
-		return error_set(e, pid, s->exec ? "start a process in the container" : "start the container");
+		return error_set(e, pid,
+				 s->exec ? "start a process in the container"
+					 : "start the container");
 	s->sync = fd_close(s->sync);
 	r = prepare_child(s, pid, sync, e);
 	if (r == 0 && (r = fd_set_nonblock(sync, true)) < 0)
@@ -159,15 +169,18 @@ static int check_counts(const Grpc__Spec *spec, struct error *e)
 {
 	const Grpc__Linux *l = spec->linux;
 
-	if (spec->n_mounts > LIMIT_CTR_MOUNTS || (l && (l->n_devices > LIMIT_CTR_MOUNTS ||
-	    l->n_maskedpaths > LIMIT_CTR_MOUNTS || l->n_readonlypaths > LIMIT_CTR_MOUNTS)))
-		return error_plain(e, E2BIG, "more than %d mounts, devices, masked or read-only paths",
+	if (spec->n_mounts > LIMIT_CTR_MOUNTS ||
+	    (l && (l->n_devices > LIMIT_CTR_MOUNTS || l->n_maskedpaths > LIMIT_CTR_MOUNTS ||
+		   l->n_readonlypaths > LIMIT_CTR_MOUNTS)))
+		return error_plain(e, E2BIG,
+				   "more than %d mounts, devices, masked or read-only paths",
 				   LIMIT_CTR_MOUNTS);
 	return 0;
 }
 
 /* What both kinds of process need; the rest of @s is filled. */
-static int plan(struct ctr_setup *s, const struct ctr_request *rq, const Grpc__Process *process, struct error *e)
+static int plan(struct ctr_setup *s, const struct ctr_request *rq, const Grpc__Process *process,
+		struct error *e)
 {
 	s->rq = rq;
 	s->spec = rq->spec;
@@ -213,8 +226,8 @@ int ctr_create(const struct ctr_request *rq, struct ctr_child *ret, struct error
 	return r;
 }
 
-int ctr_exec(const struct ctr_request *rq, const Grpc__Process *process, const struct ctr_pins *pins, pid_t init_pid,
-	     struct ctr_child *ret, struct error *e)
+int ctr_exec(const struct ctr_request *rq, const Grpc__Process *process,
+	     const struct ctr_pins *pins, pid_t init_pid, struct ctr_child *ret, struct error *e)
 {
 	struct ctr_setup s = SETUP_INIT;
 	int r = plan(&s, rq, process, e);
@@ -242,7 +255,8 @@ int ctr_pins_open(pid_t init_pid, struct ctr_pins *ret, struct error *e)
 		fd = ns_open(init_pid, (enum ns_type)i);
 		if (fd < 0) {
 			ctr_pins_done(&p);
-			return error_set(e, fd, "open the container's %s namespace", ns_name((enum ns_type)i));
+			return error_set(e, fd, "open the container's %s namespace",
+					 ns_name((enum ns_type)i));
 		}
 		if (!ns_same(own, fd))
 			p.ns[i] = take_fd(fd);

@@ -2,8 +2,9 @@
 /*
  * ctr_cgroup - a container's cgroup: linux.resources to the files of cgroup v2.
  *
- * The specification speaks in terms of version 1; the conversions are those of the kernel's documentation and runc. What
- * version 2 does not have is refused by name, except where asking for it can have no other meaning than what is so anyway.
+ * The specification speaks in terms of version 1; the conversions are those of the kernel's
+ * documentation and runc. What version 2 does not have is refused by name, except where asking for
+ * it can have no other meaning than what is so anyway.
  */
 #include "agent/ctr_setup.h"
 
@@ -39,8 +40,10 @@ char *ctr_cgroup_file(const char *cgroup, const char *file)
 	return path ? path : xstrdup(file);
 }
 
-/* @what names the setting where the file is missing, that is, where the kernel has no such controller. */
-static int set(const struct update *u, const char *file, const char *value, const char *what, struct error *e)
+/* @what names the setting where the file is missing, that is, where the kernel has no such
+ * controller. */
+static int set(const struct update *u, const char *file, const char *value, const char *what,
+	       struct error *e)
 {
 	int r = cgroup_write(u->cgroup, file, value, e);
 
@@ -50,7 +53,8 @@ static int set(const struct update *u, const char *file, const char *value, cons
 	return error_plain(e, EOPNOTSUPP, "%s cannot be set: the guest has no %s", what, file);
 }
 
-static int set_number(const struct update *u, const char *file, int64_t value, const char *what, struct error *e)
+static int set_number(const struct update *u, const char *file, int64_t value, const char *what,
+		      struct error *e)
 {
 	char text[VALUE_MAX];
 
@@ -96,15 +100,19 @@ static int check_memory(const struct update *u, const Grpc__LinuxMemory *m, stru
 	uint64_t now;
 
 	if (m->swappiness_set || m->swappiness)
-		return error_plain(e, EOPNOTSUPP, "memory.swappiness cannot be set: cgroup v2 does not have it");
+		return error_plain(e, EOPNOTSUPP,
+				   "memory.swappiness cannot be set: cgroup v2 does not have it");
 	if (m->kernel > 0 || m->kerneltcp > 0)
-		return error_plain(e, EOPNOTSUPP, "memory.kernel cannot be set: cgroup v2 does not have it");
+		return error_plain(e, EOPNOTSUPP,
+				   "memory.kernel cannot be set: cgroup v2 does not have it");
 	if (m->disableoomkiller)
-		return error_plain(e, EOPNOTSUPP, "memory.disableOOMKiller cannot be set: cgroup v2 does not have it");
-	if (m->checkbeforeupdate && m->limit > 0 && cgroup_read_u64(u->cgroup, "memory.current", &now) == 0 &&
-	    now > (uint64_t)m->limit)
-		return error_plain(e, EBUSY, "memory.limit %lld is below the %llu bytes in use", (long long)m->limit,
-				   (unsigned long long)now);
+		return error_plain(
+			e, EOPNOTSUPP,
+			"memory.disableOOMKiller cannot be set: cgroup v2 does not have it");
+	if (m->checkbeforeupdate && m->limit > 0 &&
+	    cgroup_read_u64(u->cgroup, "memory.current", &now) == 0 && now > (uint64_t)m->limit)
+		return error_plain(e, EBUSY, "memory.limit %lld is below the %llu bytes in use",
+				   (long long)m->limit, (unsigned long long)now);
 	return 0;
 }
 
@@ -149,12 +157,14 @@ static int update_quota(const struct update *u, const Grpc__LinuxCPU *c, struct 
 	if (!period && (words.n < 2 || str_to_u64(words.v[1], 10, &period) < 0))
 		period = 100000;
 	if (c->quota > 0)
-		n = snprintf(text, sizeof(text), "%lld %llu", (long long)c->quota, (unsigned long long)period);
-	else
-		n = snprintf(text, sizeof(text), "%s %llu", c->quota == 0 && words.n ? words.v[0] : "max",
+		n = snprintf(text, sizeof(text), "%lld %llu", (long long)c->quota,
 			     (unsigned long long)period);
-	return n < (int)sizeof(text) ? set(u, "cpu.max", text, "cpu.quota", e) :
-				       error_plain(e, EINVAL, "cpu.quota: bad value");
+	else
+		n = snprintf(text, sizeof(text), "%s %llu",
+			     c->quota == 0 && words.n ? words.v[0] : "max",
+			     (unsigned long long)period);
+	return n < (int)sizeof(text) ? set(u, "cpu.max", text, "cpu.quota", e)
+				     : error_plain(e, EINVAL, "cpu.quota: bad value");
 }
 
 static int update_cpu(const struct update *u, struct error *e)
@@ -165,12 +175,14 @@ static int update_cpu(const struct update *u, struct error *e)
 	if (!c)
 		return 0;
 	if (c->realtimeruntime || c->realtimeperiod)
-		return error_plain(e, EOPNOTSUPP, "cpu.realtimeRuntime cannot be set: cgroup v2 does not have it");
+		return error_plain(e, EOPNOTSUPP,
+				   "cpu.realtimeRuntime cannot be set: cgroup v2 does not have it");
 	/* An idle group has no weight: leave idle first, enter it last. */
 	if (c->has_idle_case == GRPC__LINUX_CPU__HAS_IDLE_IDLE && !c->idle)
 		r = set_number(u, "cpu.idle", 0, "cpu.idle", e);
 	if (r == 0 && c->shares)
-		r = set_number(u, "cpu.weight", (int64_t)shares_to_weight(c->shares), "cpu.shares", e);
+		r = set_number(u, "cpu.weight", (int64_t)shares_to_weight(c->shares), "cpu.shares",
+			       e);
 	if (r == 0)
 		r = update_quota(u, c, e);
 	if (r == 0 && c->has_burst_case == GRPC__LINUX_CPU__HAS_BURST_BURST)
@@ -199,8 +211,10 @@ static int update_pids(const struct update *u, struct error *e)
 	return p && p->limit ? set_number(u, "pids.max", p->limit, "pids.limit", e) : 0;
 }
 
-/* BFQ takes the specification's weights as they are; io.cost has the range of the other weights of version 2. */
-static int set_io_weight(const struct update *u, const char *device, uint32_t weight, struct error *e)
+/* BFQ takes the specification's weights as they are; io.cost has the range of the other weights of
+ * version 2. */
+static int set_io_weight(const struct update *u, const char *device, uint32_t weight,
+			 struct error *e)
 {
 	char text[VALUE_MAX];
 	int r;
@@ -214,15 +228,15 @@ static int set_io_weight(const struct update *u, const char *device, uint32_t we
 	return set(u, "io.weight", text, "blockIO.weight", e);
 }
 
-static int update_throttle(const struct update *u, Grpc__LinuxThrottleDevice **d, size_t n, const char *key,
-			   struct error *e)
+static int update_throttle(const struct update *u, Grpc__LinuxThrottleDevice **d, size_t n,
+			   const char *key, struct error *e)
 {
 	char text[VALUE_MAX * 2];
 	int r = 0;
 
 	for (size_t i = 0; r == 0 && i < n; i++) {
-		snprintf(text, sizeof(text), "%lld:%lld %s=%llu", (long long)d[i]->major, (long long)d[i]->minor, key,
-			 (unsigned long long)d[i]->rate);
+		snprintf(text, sizeof(text), "%lld:%lld %s=%llu", (long long)d[i]->major,
+			 (long long)d[i]->minor, key, (unsigned long long)d[i]->rate);
 		r = set(u, "io.max", text, "blockIO throttle", e);
 	}
 	return r;
@@ -236,7 +250,8 @@ static int update_io_weights(const struct update *u, const Grpc__LinuxBlockIO *b
 		const Grpc__LinuxWeightDevice *d = b->weightdevice[i];
 		char device[VALUE_MAX / 2];
 
-		snprintf(device, sizeof(device), "%lld:%lld", (long long)d->major, (long long)d->minor);
+		snprintf(device, sizeof(device), "%lld:%lld", (long long)d->major,
+			 (long long)d->minor);
 		r = set_io_weight(u, device, d->weight, e);
 	}
 	return r;
@@ -250,16 +265,21 @@ static int update_io(const struct update *u, struct error *e)
 	if (!b)
 		return 0;
 	if (b->leafweight)
-		return error_plain(e, EOPNOTSUPP, "blockIO.leafWeight cannot be set: cgroup v2 does not have it");
+		return error_plain(e, EOPNOTSUPP,
+				   "blockIO.leafWeight cannot be set: cgroup v2 does not have it");
 	r = update_io_weights(u, b, e);
 	if (r == 0)
-		r = update_throttle(u, b->throttlereadbpsdevice, b->n_throttlereadbpsdevice, "rbps", e);
+		r = update_throttle(u, b->throttlereadbpsdevice, b->n_throttlereadbpsdevice, "rbps",
+				    e);
 	if (r == 0)
-		r = update_throttle(u, b->throttlewritebpsdevice, b->n_throttlewritebpsdevice, "wbps", e);
+		r = update_throttle(u, b->throttlewritebpsdevice, b->n_throttlewritebpsdevice,
+				    "wbps", e);
 	if (r == 0)
-		r = update_throttle(u, b->throttlereadiopsdevice, b->n_throttlereadiopsdevice, "riops", e);
+		r = update_throttle(u, b->throttlereadiopsdevice, b->n_throttlereadiopsdevice,
+				    "riops", e);
 	if (r == 0)
-		r = update_throttle(u, b->throttlewriteiopsdevice, b->n_throttlewriteiopsdevice, "wiops", e);
+		r = update_throttle(u, b->throttlewriteiopsdevice, b->n_throttlewriteiopsdevice,
+				    "wiops", e);
 	return r;
 }
 
@@ -272,7 +292,8 @@ static int update_hugetlb(const struct update *u, struct error *e)
 		char file[VALUE_MAX], value[VALUE_MAX];
 
 		if (strlen(h->pagesize) > 16 || strchr(h->pagesize, '/'))
-			return error_plain(e, EINVAL, "hugepageLimits: bad page size \"%.32s\"", h->pagesize);
+			return error_plain(e, EINVAL, "hugepageLimits: bad page size \"%.32s\"",
+					   h->pagesize);
 		snprintf(file, sizeof(file), "hugetlb.%s.max", h->pagesize);
 		snprintf(value, sizeof(value), "%llu", (unsigned long long)h->limit);
 		r = set(u, file, value, "hugepageLimits", e);
@@ -292,9 +313,11 @@ static int update_rdma(const struct update *u, struct error *e)
 		if (!d->value)
 			continue;
 		r = buf_addf(&b, "%s", d->key);
-		if (r == 0 && d->value->has_hca_handles_case == GRPC__LINUX_RDMA__HAS_HCA_HANDLES_HCA_HANDLES)
+		if (r == 0 &&
+		    d->value->has_hca_handles_case == GRPC__LINUX_RDMA__HAS_HCA_HANDLES_HCA_HANDLES)
 			r = buf_addf(&b, " hca_handle=%u", d->value->hcahandles);
-		if (r == 0 && d->value->has_hca_objects_case == GRPC__LINUX_RDMA__HAS_HCA_OBJECTS_HCA_OBJECTS)
+		if (r == 0 &&
+		    d->value->has_hca_objects_case == GRPC__LINUX_RDMA__HAS_HCA_OBJECTS_HCA_OBJECTS)
 			r = buf_addf(&b, " hca_object=%u", d->value->hcaobjects);
 		if (r < 0)
 			return error_set(e, r, "rdma");
@@ -308,19 +331,23 @@ static int check_network(const struct update *u, struct error *e)
 	const Grpc__LinuxNetwork *n = u->res->network;
 
 	if (n && (n->classid || n->n_priorities))
-		return error_plain(e, EOPNOTSUPP, "network.classID and priorities cannot be set: cgroup v2 does not "
-						  "have them");
+		return error_plain(
+			e, EOPNOTSUPP,
+			"network.classID and priorities cannot be set: cgroup v2 does not "
+			"have them");
 	return 0;
 }
 
 /* Files of several lines take one a write. */
-static int update_unified_file(const struct update *u, const char *file, const char *value, struct error *e)
+static int update_unified_file(const struct update *u, const char *file, const char *value,
+			       struct error *e)
 {
 	autodone(strv) lines = STRV_INIT;
 	int r = 0;
 
 	if (str_empty(file) || strchr(file, '/') || str_skip_prefix(file, "cgroup."))
-		return error_plain(e, EINVAL, "unified: \"%.64s\" is not a file of a controller", file);
+		return error_plain(e, EINVAL, "unified: \"%.64s\" is not a file of a controller",
+				   file);
 	strv_split(&lines, value, "\n");
 	for (size_t i = 0; r == 0 && i < lines.n; i++)
 		r = set(u, file, lines.v[i], file, e);
@@ -336,17 +363,18 @@ static int update_unified(const struct update *u, struct error *e)
 	return r;
 }
 
-/* What every container may use, after its own rules: making any node, and the nodes that ctr_dev.c and devpts make. */
+/* What every container may use, after its own rules: making any node, and the nodes that ctr_dev.c
+ * and devpts make. */
 static const struct device_rule usual_devices[] = {
 	{ true, 'c', DEVICE_ANY, DEVICE_ANY, DEVICE_MKNOD },
 	{ true, 'b', DEVICE_ANY, DEVICE_ANY, DEVICE_MKNOD },
-	{ true, 'c', 1, 3, DEVICE_RWM }, /* null */
-	{ true, 'c', 1, 5, DEVICE_RWM }, /* zero */
-	{ true, 'c', 1, 7, DEVICE_RWM }, /* full */
-	{ true, 'c', 1, 8, DEVICE_RWM }, /* random */
-	{ true, 'c', 1, 9, DEVICE_RWM }, /* urandom */
-	{ true, 'c', 5, 0, DEVICE_RWM }, /* tty */
-	{ true, 'c', 5, 2, DEVICE_RWM }, /* ptmx */
+	{ true, 'c', 1, 3, DEVICE_RWM },            /* null */
+	{ true, 'c', 1, 5, DEVICE_RWM },            /* zero */
+	{ true, 'c', 1, 7, DEVICE_RWM },            /* full */
+	{ true, 'c', 1, 8, DEVICE_RWM },            /* random */
+	{ true, 'c', 1, 9, DEVICE_RWM },            /* urandom */
+	{ true, 'c', 5, 0, DEVICE_RWM },            /* tty */
+	{ true, 'c', 5, 2, DEVICE_RWM },            /* ptmx */
 	{ true, 'c', 136, DEVICE_ANY, DEVICE_RWM }, /* pts */
 };
 
@@ -354,7 +382,9 @@ static int parse_access(const char *text, unsigned int *ret)
 {
 	*ret = 0;
 	for (; *text; text++) {
-		unsigned int bit = *text == 'r' ? DEVICE_READ : *text == 'w' ? DEVICE_WRITE : DEVICE_MKNOD;
+		unsigned int bit = *text == 'r'   ? DEVICE_READ
+				   : *text == 'w' ? DEVICE_WRITE
+						  : DEVICE_MKNOD;
 
 		if (!strchr("rwm", *text))
 			return -EINVAL;
@@ -400,7 +430,8 @@ int ctr_cgroup_devices(const char *cgroup, const Grpc__LinuxResources *res, stru
 	autoclose int fd = -1;
 
 	if (n > LIMIT_DEVICE_RULES - usual)
-		return error_plain(e, E2BIG, "more than %zu device rules", LIMIT_DEVICE_RULES - usual);
+		return error_plain(e, E2BIG, "more than %zu device rules",
+				   LIMIT_DEVICE_RULES - usual);
 	for (size_t i = 0; i < n; i++) {
 		int r = convert_rule(res->devices[i], &rules[i], e);
 
@@ -422,7 +453,7 @@ static int update_devices(const struct update *u, struct error *e)
 int ctr_cgroup_update(const char *cgroup, const Grpc__LinuxResources *res, struct error *e)
 {
 	static part_fn *const parts[] = {
-		check_network, update_devices, update_memory, update_cpu,  update_cpuset,
+		check_network, update_devices, update_memory,  update_cpu,  update_cpuset,
 		update_pids,   update_io,      update_hugetlb, update_rdma, update_unified,
 	};
 	struct update u = { cgroup, res };

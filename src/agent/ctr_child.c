@@ -2,9 +2,10 @@
 /*
  * ctr_child - the set-up child: the steps from the fork to the exec, in order.
  *
- * The steps are two tables, one for a new container and one for a process in an existing one; they meet in the last.
- * The child reports over the socket and never writes anywhere else. It is not dumpable while processes of a container
- * can see it, except in a user namespace that is still empty, where the owner of /proc/self files would not be us.
+ * The steps are two tables, one for a new container and one for a process in an existing one; they
+ * meet in the last. The child reports over the socket and never writes anywhere else. It is not
+ * dumpable while processes of a container can see it, except in a user namespace that is still
+ * empty, where the owner of /proc/self files would not be us.
  */
 #include "agent/ctr_setup.h"
 
@@ -135,8 +136,8 @@ static int await_parent(struct ctr_setup *s, struct error *e)
 	return 0;
 }
 
-/* A program in the container may have moved to groups below its own (systemd does), which bars the upper one to
- * processes: then the place is beside the container's init. */
+/* A program in the container may have moved to groups below its own (systemd does), which bars the
+ * upper one to processes: then the place is beside the container's init. */
 static int join_init_cgroup(const struct ctr_setup *s, struct error *e)
 {
 	autofree char *path = xasprintf("%d/cgroup", (int)s->init_pid);
@@ -170,10 +171,12 @@ static int hide_from_others(struct ctr_setup *s, struct error *e)
 {
 	bool alone = ctr_ns_is_new(s, NS_USER) && ctr_ns_is_new(s, NS_PID);
 
-	return prctl(PR_SET_DUMPABLE, alone ? 1 : 0) < 0 ? error_set(e, errno, "PR_SET_DUMPABLE") : 0;
+	return prctl(PR_SET_DUMPABLE, alone ? 1 : 0) < 0 ? error_set(e, errno, "PR_SET_DUMPABLE")
+							 : 0;
 }
 
-static int run_hooks(struct ctr_setup *s, enum oci_hook_kind kind, const char *status, struct error *e)
+static int run_hooks(struct ctr_setup *s, enum oci_hook_kind kind, const char *status,
+		     struct error *e)
 {
 	struct oci_state st = {
 		.id = s->rq->id,
@@ -219,8 +222,8 @@ static int no_new_privs(struct ctr_setup *s, struct error *e)
 	return 0;
 }
 
-/* Without no_new_privs a filter takes CAP_SYS_ADMIN, which is about to go; with it, it comes last, so that it need not
- * allow what the set-up does. */
+/* Without no_new_privs a filter takes CAP_SYS_ADMIN, which is about to go; with it, it comes last,
+ * so that it need not allow what the set-up does. */
 static int early_seccomp(struct ctr_setup *s, struct error *e)
 {
 	return s->process->nonewprivileges ? 0 : filter_install(&s->seccomp, e);
@@ -238,7 +241,8 @@ static int report(struct ctr_setup *s, enum ctr_report_type type, const struct e
 
 	if (e)
 		memcpy(rp.text, e->text, sizeof(rp.text));
-	n = fd_send(s->sync, &rp, sizeof(rp), &s->pty_master, type == CTR_READY && s->pty_master >= 0 ? 1 : 0);
+	n = fd_send(s->sync, &rp, sizeof(rp), &s->pty_master,
+		    type == CTR_READY && s->pty_master >= 0 ? 1 : 0);
 	s->pty_master = fd_close(s->pty_master);
 	return n < 0 ? (int)n : 0;
 }
@@ -251,23 +255,40 @@ static int ready(struct ctr_setup *s, struct error *e)
 }
 
 static step_fn *const create_steps[] = {
-	reset_signals, close_descriptors, open_proc, place_stdio, await_parent, join_cgroup,
-	ctr_ns_join, ctr_ns_become_root, hide_from_others, ctr_ns_make,
-	ctr_root_open, ctr_root_mounts, ctr_dev_populate, ctr_term_open, ctr_term_bind_console,
-	create_container_hooks, ctr_root_hide, ctr_root_enter, ctr_term_attach,
-	ctr_ns_names, set_sysctls,
+	reset_signals,
+	close_descriptors,
+	open_proc,
+	place_stdio,
+	await_parent,
+	join_cgroup,
+	ctr_ns_join,
+	ctr_ns_become_root,
+	hide_from_others,
+	ctr_ns_make,
+	ctr_root_open,
+	ctr_root_mounts,
+	ctr_dev_populate,
+	ctr_term_open,
+	ctr_term_bind_console,
+	create_container_hooks,
+	ctr_root_hide,
+	ctr_root_enter,
+	ctr_term_attach,
+	ctr_ns_names,
+	set_sysctls,
 };
 
 static step_fn *const exec_steps[] = {
-	reset_signals, close_descriptors, open_proc, place_stdio, await_parent, join_cgroup,
-	ctr_ns_join, ctr_ns_become_root, hide_from_others,
-	open_root, ctr_term_open, ctr_term_attach,
+	reset_signals,    close_descriptors, open_proc,     place_stdio,
+	await_parent,     join_cgroup,       ctr_ns_join,   ctr_ns_become_root,
+	hide_from_others, open_root,         ctr_term_open, ctr_term_attach,
 };
 
 static step_fn *const common_steps[] = {
-	ctr_seccomp_compile, ctr_proc_user, ctr_command_env, ctr_proc_attributes,
-	no_new_privs, early_seccomp, ctr_proc_identity, ctr_command_find, ready,
-	start_container_hooks, late_seccomp, ctr_command_exec,
+	ctr_seccomp_compile,   ctr_proc_user,    ctr_command_env,
+	ctr_proc_attributes,   no_new_privs,     early_seccomp,
+	ctr_proc_identity,     ctr_command_find, ready,
+	start_container_hooks, late_seccomp,     ctr_command_exec,
 };
 
 static void run_steps(struct ctr_setup *s, step_fn *const *steps, size_t n)

@@ -2,8 +2,8 @@
 /*
  * ctr_command - environment, finding the program, executing it.
  *
- * The messages are those of runc (Go's os/exec) to the letter: podman and docker look for them to tell "not found" (127)
- * from "cannot be executed" (126).
+ * The messages are those of runc (Go's os/exec) to the letter: podman and docker look for them to
+ * tell "not found" (127) from "cannot be executed" (126).
  */
 #include "agent/ctr_setup.h"
 
@@ -44,7 +44,8 @@ int ctr_command_env(struct ctr_setup *s, struct error *e)
 
 	for (size_t i = 0; i < p->n_env; i++) {
 		if (!strchr(p->env[i], '=') || p->env[i][0] == '=')
-			return error_plain(e, EINVAL, "invalid environment variable \"%.64s\"", p->env[i]);
+			return error_plain(e, EINVAL, "invalid environment variable \"%.64s\"",
+					   p->env[i]);
 		strv_add(&s->env, p->env[i]);
 	}
 	if (!str_empty(env_get(&s->env, "HOME")))

@@ -1,8 +1,10 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * ctr_dev - /dev of a container: the nodes every container has, those of the spec, and the usual links.
+ * ctr_dev - /dev of a container: the nodes every container has, those of the spec, and the usual
+ * links.
  *
- * Where a node cannot be made (user namespaces), the agent's own node of that name is bound instead.
+ * Where a node cannot be made (user namespaces), the agent's own node of that name is bound
+ * instead.
  */
 #include "agent/ctr_setup.h"
 
@@ -28,17 +30,15 @@ static const struct {
 	const char *path;
 	unsigned int major, minor;
 } standard[] = {
-	{ "/dev/null", 1, 3 },	 { "/dev/zero", 1, 5 },	   { "/dev/full", 1, 7 },
+	{ "/dev/null", 1, 3 },   { "/dev/zero", 1, 5 },    { "/dev/full", 1, 7 },
 	{ "/dev/random", 1, 8 }, { "/dev/urandom", 1, 9 }, { "/dev/tty", 5, 0 },
 };
 
 static const struct {
 	const char *name, *target;
 } links[] = {
-	{ "fd", "/proc/self/fd" },
-	{ "stdin", "/proc/self/fd/0" },
-	{ "stdout", "/proc/self/fd/1" },
-	{ "stderr", "/proc/self/fd/2" },
+	{ "fd", "/proc/self/fd" },       { "stdin", "/proc/self/fd/0" },
+	{ "stdout", "/proc/self/fd/1" }, { "stderr", "/proc/self/fd/2" },
 	{ "core", "/proc/kcore" },
 };
 
@@ -50,7 +50,8 @@ static int bind_node(const struct ctr_setup *s, const struct node *n, struct err
 	source = mount_clone(AT_FDCWD, n->path, false, e);
 	if (source < 0)
 		return source;
-	if (fstat(source, &st) < 0 || (st.st_mode & S_IFMT) != (n->mode & S_IFMT) || st.st_rdev != n->dev)
+	if (fstat(source, &st) < 0 || (st.st_mode & S_IFMT) != (n->mode & S_IFMT) ||
+	    st.st_rdev != n->dev)
 		return error_plain(e, ENODEV, "the guest's node of this name is another device");
 	target = ctr_target(s->root, n->path, false, NULL, e);
 	return target < 0 ? target : mount_attach(source, target, e);
@@ -60,7 +61,8 @@ static bool is_node(int dir, const char *name, const struct node *n)
 {
 	struct stat st;
 
-	return fstatat(dir, name, &st, AT_SYMLINK_NOFOLLOW) == 0 && (st.st_mode & S_IFMT) == (n->mode & S_IFMT) &&
+	return fstatat(dir, name, &st, AT_SYMLINK_NOFOLLOW) == 0 &&
+	       (st.st_mode & S_IFMT) == (n->mode & S_IFMT) &&
 	       (S_ISFIFO(st.st_mode) || st.st_rdev == n->dev);
 }
 
@@ -80,7 +82,8 @@ static int make_node(const struct ctr_setup *s, const struct node *n, struct err
 			return bind_node(s, n, e);
 		return errno == EEXIST ? 0 : error_set(e, errno, "make the node");
 	}
-	if (fchownat(dir, name, n->uid, n->gid, AT_SYMLINK_NOFOLLOW) < 0 || fchmodat(dir, name, n->mode & 07777, 0) < 0)
+	if (fchownat(dir, name, n->uid, n->gid, AT_SYMLINK_NOFOLLOW) < 0 ||
+	    fchmodat(dir, name, n->mode & 07777, 0) < 0)
 		return error_set(e, errno, "set owner and mode");
 	return 0;
 }

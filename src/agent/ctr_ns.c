@@ -2,8 +2,9 @@
 /*
  * ctr_ns - the namespaces of a container process: planned in the parent, entered in the child.
  *
- * The user and pid namespaces come with the fork, because the first must own the others and the second counts only for
- * children; a pid namespace to be joined is set by ctr.c around the fork. The rest is joined and unshared by the child.
+ * The user and pid namespaces come with the fork, because the first must own the others and the
+ * second counts only for children; a pid namespace to be joined is set by ctr.c around the fork.
+ * The rest is joined and unshared by the child.
  */
 #include "agent/ctr_setup.h"
 
@@ -18,7 +19,8 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
-static int plan_one(struct ctr_setup *s, const Grpc__LinuxNamespace *n, unsigned int *seen, struct error *e)
+static int plan_one(struct ctr_setup *s, const Grpc__LinuxNamespace *n, unsigned int *seen,
+		    struct error *e)
 {
 	int t = ns_parse(n->type), fd;
 
@@ -34,7 +36,8 @@ static int plan_one(struct ctr_setup *s, const Grpc__LinuxNamespace *n, unsigned
 		return 0;
 	}
 	if (t == NS_MOUNT || t == NS_TIME)
-		return error_plain(e, EINVAL, "a %s namespace of another container cannot be joined", n->type);
+		return error_plain(e, EINVAL,
+				   "a %s namespace of another container cannot be joined", n->type);
 	fd = ns_open_path(n->path, (enum ns_type)t, e);
 	if (fd < 0)
 		return fd;
@@ -137,8 +140,10 @@ static int write_time_offsets(const struct ctr_setup *s, struct error *e)
 		int r;
 
 		if (!o->value || (!str_eq(o->key, "monotonic") && !str_eq(o->key, "boottime")))
-			return error_plain(e, EINVAL, "time offset for the unknown clock \"%.32s\"", o->key);
-		snprintf(line, sizeof(line), "%s %lld %u", o->key, (long long)o->value->secs, o->value->nanosecs);
+			return error_plain(e, EINVAL, "time offset for the unknown clock \"%.32s\"",
+					   o->key);
+		snprintf(line, sizeof(line), "%s %lld %u", o->key, (long long)o->value->secs,
+			 o->value->nanosecs);
 		r = file_write_at(s->proc, "self/timens_offsets", line);
 		if (r < 0)
 			return error_set(e, r, "time offset of the %s clock", o->key);
@@ -160,7 +165,8 @@ int ctr_ns_make(struct ctr_setup *s, struct error *e)
 	return flags & CLONE_NEWNET ? bring_up_loopback(e) : 0;
 }
 
-/* Before the user namespace: others may belong to the sandbox, and joining them takes its rights. */
+/* Before the user namespace: others may belong to the sandbox, and joining them takes its rights.
+ */
 int ctr_ns_join(struct ctr_setup *s, struct error *e)
 {
 	for (size_t i = 0; i < NS_COUNT; i++) {

@@ -20,7 +20,8 @@
 #include <sys/sysmacros.h>
 #include <unistd.h>
 
-/* What belongs to hosts and not to a guest that has one sandbox: refused rather than passed over. */
+/* What belongs to hosts and not to a guest that has one sandbox: refused rather than passed over.
+ */
 int ctr_proc_check(const struct ctr_setup *s, struct error *e)
 {
 	const Grpc__Linux *l = s->spec->linux;
@@ -29,14 +30,16 @@ int ctr_proc_check(const struct ctr_setup *s, struct error *e)
 	if (!p->n_args || str_empty(p->args[0]))
 		return error_plain(e, EINVAL, "the process has no arguments");
 	if (!str_empty(p->apparmorprofile) && !str_eq(p->apparmorprofile, "unconfined"))
-		return error_plain(e, EOPNOTSUPP, "AppArmor profile \"%.64s\": the guest has no AppArmor",
+		return error_plain(e, EOPNOTSUPP,
+				   "AppArmor profile \"%.64s\": the guest has no AppArmor",
 				   p->apparmorprofile);
 	if (!str_empty(p->selinuxlabel) || (l && !str_empty(l->mountlabel)))
 		return error_plain(e, EOPNOTSUPP, "SELinux label: the guest has no SELinux");
 	if (l && l->intelrdt)
 		return error_plain(e, EOPNOTSUPP, "intelRdt cannot be used in a guest");
 	if (l && l->n_netdevices)
-		return error_plain(e, EOPNOTSUPP, "netDevices cannot be moved into a guest's container");
+		return error_plain(e, EOPNOTSUPP,
+				   "netDevices cannot be moved into a guest's container");
 	if (l && l->memorypolicy)
 		return error_plain(e, EOPNOTSUPP, "memoryPolicy is not supported in a guest");
 	return 0;
@@ -104,7 +107,8 @@ int ctr_proc_user(struct ctr_setup *s, struct error *e)
 
 	if (!su || (str_empty(su->uid) && str_empty(su->gid) && !su->n_additionalgids))
 		return numeric_user(s, e);
-	return user_resolve(s->root, su->uid, su->gid, su->additionalgids, su->n_additionalgids, &s->user, e);
+	return user_resolve(s->root, su->uid, su->gid, su->additionalgids, su->n_additionalgids,
+			    &s->user, e);
 }
 
 /* The keyring is named as runc's, so that a process that is executed later finds it. */
@@ -152,11 +156,13 @@ static int set_priorities(const struct ctr_setup *s, struct error *e)
 	if (r < 0 || !per || str_empty(per->domain))
 		return r;
 	if (per->n_flags)
-		return error_plain(e, EINVAL, "personality flag \"%.64s\" is not supported", per->flags[0]);
+		return error_plain(e, EINVAL, "personality flag \"%.64s\" is not supported",
+				   per->flags[0]);
 	return personality_set(per->domain, e);
 }
 
-/* So that the program may open /dev/stdout again. Not the terminal's group, nor /dev/null, which is everybody's. */
+/* So that the program may open /dev/stdout again. Not the terminal's group, nor /dev/null, which is
+ * everybody's. */
 static int own_stdio(const struct ctr_setup *s, struct error *e)
 {
 	for (int fd = 0; fd < 3; fd++) {
@@ -164,9 +170,11 @@ static int own_stdio(const struct ctr_setup *s, struct error *e)
 
 		if (fstat(fd, &st) < 0)
 			return error_set(e, errno, "stdio");
-		if (st.st_uid == s->user.uid || (S_ISCHR(st.st_mode) && st.st_rdev == makedev(1, 3)))
+		if (st.st_uid == s->user.uid ||
+		    (S_ISCHR(st.st_mode) && st.st_rdev == makedev(1, 3)))
 			continue;
-		if (fchown(fd, s->user.uid, (gid_t)-1) < 0 && errno != EINVAL && errno != EPERM && errno != EROFS)
+		if (fchown(fd, s->user.uid, (gid_t)-1) < 0 && errno != EINVAL && errno != EPERM &&
+		    errno != EROFS)
 			return error_set(e, errno, "change the owner of stdio");
 	}
 	return 0;
@@ -179,7 +187,8 @@ int ctr_proc_attributes(struct ctr_setup *s, struct error *e)
 
 	if (r == 0)
 		r = set_priorities(s, e);
-	/* With a user namespace of our own the parent has set them: raising one takes the guest's own root. */
+	/* With a user namespace of our own the parent has set them: raising one takes the guest's
+	 * own root. */
 	if (r == 0 && !ctr_ns_is_new(s, NS_USER) && s->join[NS_USER] < 0)
 		r = ctr_proc_rlimits(s, 0, e);
 	if (r == 0)
@@ -194,7 +203,8 @@ static int parse_caps(const Grpc__LinuxCapabilities *c, struct cap_sets *ret, st
 		return 0;
 	if (cap_mask_parse(c->bounding, c->n_bounding, &ret->set[CAP_SET_BOUNDING], e) < 0 ||
 	    cap_mask_parse(c->effective, c->n_effective, &ret->set[CAP_SET_EFFECTIVE], e) < 0 ||
-	    cap_mask_parse(c->inheritable, c->n_inheritable, &ret->set[CAP_SET_INHERITABLE], e) < 0 ||
+	    cap_mask_parse(c->inheritable, c->n_inheritable, &ret->set[CAP_SET_INHERITABLE], e) <
+		    0 ||
 	    cap_mask_parse(c->permitted, c->n_permitted, &ret->set[CAP_SET_PERMITTED], e) < 0)
 		return -EINVAL;
 	return cap_mask_parse(c->ambient, c->n_ambient, &ret->set[CAP_SET_AMBIENT], e);
@@ -227,7 +237,8 @@ static int enter_cwd(const struct ctr_setup *s, struct error *e)
 			   ctr_command_reason(err, tmp));
 }
 
-/* A directory outside the root, reached by a descriptor say, shows by a name that does not start at "/". */
+/* A directory outside the root, reached by a descriptor say, shows by a name that does not start at
+ * "/". */
 static int check_cwd(struct error *e)
 {
 	char where[PATH_MAX];
@@ -256,7 +267,8 @@ int ctr_proc_identity(struct ctr_setup *s, struct error *e)
 		r = error_set(e, errno, "PR_SET_KEEPCAPS");
 	if (r < 0)
 		return r;
-	/* As root for a directory that the user may not search, or else as the user (network file systems). */
+	/* As root for a directory that the user may not search, or else as the user (network file
+	 * systems). */
 	early = enter_cwd(s, NULL);
 	r = change_user(s, e);
 	if (r == 0 && early < 0)

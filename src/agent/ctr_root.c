@@ -2,9 +2,10 @@
 /*
  * ctr_root - the container's root file system: its mounts, what is hidden in it, and entering it.
  *
- * Everything is done from outside, with the agent's own root still in place, on descriptors that were looked up inside
- * the container's root (ctr_target). The agent's /proc and /dev serve where the kernel needs a name; the container's
- * are never trusted. Sources of bind mounts are names in the guest that the runtime chose.
+ * Everything is done from outside, with the agent's own root still in place, on descriptors that
+ * were looked up inside the container's root (ctr_target). The agent's /proc and /dev serve where
+ * the kernel needs a name; the container's are never trusted. Sources of bind mounts are names in
+ * the guest that the runtime chose.
  */
 #include "agent/ctr_setup.h"
 
@@ -51,8 +52,10 @@ static bool is_directory(int fd)
 static bool may_cover_in_proc(const char *path)
 {
 	static const char *const names[] = {
-		"/proc/cpuinfo", "/proc/diskstats", "/proc/meminfo", "/proc/stat",
-		"/proc/swaps",	 "/proc/uptime",    "/proc/loadavg", "/proc/slabinfo",
+		"/proc/cpuinfo", "/proc/diskstats",
+		"/proc/meminfo", "/proc/stat",
+		"/proc/swaps",   "/proc/uptime",
+		"/proc/loadavg", "/proc/slabinfo",
 		"/proc/net/dev", "/proc/sys/kernel/ns_last_pid",
 	};
 
@@ -89,13 +92,19 @@ static int check_target(const struct ctr_setup *s, const struct entry *en, struc
 		return error_set(e, errno, "find out where the destination is");
 	if (str_eq(path, "/"))
 		return error_plain(e, EINVAL, "the destination is the root itself");
-	/* A link in the image could otherwise lead the kernel's files to where nobody masks them. */
+	/* A link in the image could otherwise lead the kernel's files to where nobody masks them.
+	 */
 	if ((str_eq(type, "proc") || str_eq(type, "sysfs")) && !same_path(path, en->m->destination))
-		return error_plain(e, EINVAL, "filesystem \"%s\" must be mounted on an ordinary directory", type);
-	if (str_eq(path, "/proc") && !str_eq(type, "proc") && !(en->o.bind && on_file_system(en->source, PROC_SUPER_MAGIC)))
+		return error_plain(e, EINVAL,
+				   "filesystem \"%s\" must be mounted on an ordinary directory",
+				   type);
+	if (str_eq(path, "/proc") && !str_eq(type, "proc") &&
+	    !(en->o.bind && on_file_system(en->source, PROC_SUPER_MAGIC)))
 		return error_plain(e, EPERM, "only a proc file system can be mounted on /proc");
-	if (on_file_system(en->target, PROC_SUPER_MAGIC) && !str_eq(path, "/proc") && !may_cover_in_proc(path))
-		return error_plain(e, EPERM, "%.128s cannot be mounted over: it is inside /proc", path);
+	if (on_file_system(en->target, PROC_SUPER_MAGIC) && !str_eq(path, "/proc") &&
+	    !may_cover_in_proc(path))
+		return error_plain(e, EPERM, "%.128s cannot be mounted over: it is inside /proc",
+				   path);
 	return 0;
 }
 
@@ -117,7 +126,8 @@ static int make_bind(const struct ctr_setup *s, struct entry *en, struct error *
 	return 0;
 }
 
-/* Cgroup2 from inside: its root is the container's group. Without a namespace that is a part of the agent's view. */
+/* Cgroup2 from inside: its root is the container's group. Without a namespace that is a part of the
+ * agent's view. */
 static int make_cgroup(const struct ctr_setup *s, struct entry *en, struct error *e)
 {
 	autofree char *own = NULL;
@@ -133,8 +143,8 @@ static int make_cgroup(const struct ctr_setup *s, struct entry *en, struct error
 	return en->source;
 }
 
-/* The kernel gives a new sysfs only to the owner of the network namespace, which a container with a user namespace in
- * the sandbox's network is not: it gets the one there is. */
+/* The kernel gives a new sysfs only to the owner of the network namespace, which a container with a
+ * user namespace in the sandbox's network is not: it gets the one there is. */
 static int make_sysfs(const struct ctr_setup *s, struct entry *en, struct error *e)
 {
 	en->source = mount_new("sysfs", en->m->source, &en->o, e);
@@ -164,7 +174,8 @@ static int make_tmpfs(struct ctr_setup *s, struct entry *en, struct error *e)
 	if (fstat(en->target, &st) < 0)
 		return error_set(e, errno, "destination");
 	tmpfs_mode(en, &st);
-	en->source = mount_new("tmpfs", str_empty(en->m->source) ? "tmpfs" : en->m->source, &en->o, e);
+	en->source =
+		mount_new("tmpfs", str_empty(en->m->source) ? "tmpfs" : en->m->source, &en->o, e);
 	if (en->source < 0 || !en->o.copy_up)
 		return en->source;
 	from = openat(en->target, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
@@ -220,7 +231,8 @@ static int remount(struct ctr_setup *s, struct entry *en, struct error *e)
 	int r;
 
 	if (en->o.data.n)
-		return error_plain(e, EINVAL, "remount with \"%.64s\": only mount attributes can be changed",
+		return error_plain(e, EINVAL,
+				   "remount with \"%.64s\": only mount attributes can be changed",
 				   en->o.data.v[0]);
 	en->target = path_open_in_root(s->root, en->m->destination, O_PATH, 0);
 	if (en->target < 0)
@@ -263,8 +275,8 @@ static int mount_one(struct ctr_setup *s, const Grpc__Mount *m, int idmap, struc
 	fd_close(en.target);
 	mount_opts_done(&en.o);
 	return r < 0 ? error_prefix(e, "mount \"%.128s\" to rootfs at \"%.128s\"",
-				    str_empty(m->source) ? m->type : m->source, m->destination) :
-		       0;
+				    str_empty(m->source) ? m->type : m->source, m->destination)
+		     : 0;
 }
 
 static bool wants_idmap(const Grpc__Mount *m)
@@ -327,7 +339,8 @@ int ctr_root_open(struct ctr_setup *s, struct error *e)
 
 	if (!root || str_empty(root->path))
 		return error_plain(e, EINVAL, "the spec has no root file system");
-	path = root->path[0] == '/' ? xstrdup(root->path) : xasprintf("%s/%s", s->rq->bundle, root->path);
+	path = root->path[0] == '/' ? xstrdup(root->path)
+				    : xasprintf("%s/%s", s->rq->bundle, root->path);
 	/* Nothing that happens in here goes back to the agent's mounts. */
 	if (mount(NULL, "/", NULL, MS_SLAVE | MS_REC, NULL) < 0)
 		return error_set(e, errno, "make the mounts slaves");
@@ -386,7 +399,8 @@ static int hide(const struct ctr_setup *s, const char *path, int *tmpfs, struct 
 		return error_set(e, target, "open");
 	if (is_directory(target))
 		return hide_directory(target, tmpfs, e);
-	/* By its name: the descriptor of before belongs to the agent's mount namespace, whose mounts cannot be cloned here. */
+	/* By its name: the descriptor of before belongs to the agent's mount namespace, whose
+	 * mounts cannot be cloned here. */
 	null = mount_clone(AT_FDCWD, "/dev/null", false, e);
 	return null < 0 ? null : mount_attach(null, target, e);
 }
@@ -457,7 +471,8 @@ int ctr_root_enter(struct ctr_setup *s, struct error *e)
 		return 0;
 	propagation = mount_propagation_parse(l->rootfspropagation);
 	if (!propagation)
-		return error_plain(e, EINVAL, "unknown rootfsPropagation \"%.32s\"", l->rootfspropagation);
+		return error_plain(e, EINVAL, "unknown rootfsPropagation \"%.32s\"",
+				   l->rootfspropagation);
 	if (mount(NULL, "/", NULL, propagation, NULL) < 0)
 		return error_set(e, errno, "set the propagation of / to %s", l->rootfspropagation);
 	return 0;

@@ -1,16 +1,19 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* ctr_seccomp - linux.seccomp to a filter program (sys/filter.h). Compiled early, installed last. */
+/* ctr_seccomp - linux.seccomp to a filter program (sys/filter.h). Compiled early, installed last.
+ */
 #include "agent/ctr_setup.h"
 
 #include <errno.h>
 
-static int add_name(struct filter *f, const Grpc__LinuxSyscall *c, const char *name, struct error *e)
+static int add_name(struct filter *f, const Grpc__LinuxSyscall *c, const char *name,
+		    struct error *e)
 {
 	struct filter_arg args[LIMIT_SECCOMP_ARGS];
 	bool has_err = c->has_errno_ret_case == GRPC__LINUX_SYSCALL__HAS_ERRNO_RET_ERRNO_RET;
 
 	if (c->n_args > LIMIT_SECCOMP_ARGS)
-		return error_plain(e, E2BIG, "seccomp: %.64s has more than %d conditions", name, LIMIT_SECCOMP_ARGS);
+		return error_plain(e, E2BIG, "seccomp: %.64s has more than %d conditions", name,
+				   LIMIT_SECCOMP_ARGS);
 	for (size_t i = 0; i < c->n_args; i++) {
 		const Grpc__LinuxSeccompArg *a = c->args[i];
 
@@ -45,7 +48,8 @@ int ctr_seccomp_compile(struct ctr_setup *s, struct error *e)
 
 	if (!sc || str_empty(sc->defaultaction))
 		return 0;
-	has_err = sc->has_default_errno_ret_case == GRPC__LINUX_SECCOMP__HAS_DEFAULT_ERRNO_RET_DEFAULT_ERRNO_RET;
+	has_err = sc->has_default_errno_ret_case ==
+		  GRPC__LINUX_SECCOMP__HAS_DEFAULT_ERRNO_RET_DEFAULT_ERRNO_RET;
 	r = filter_new(sc->defaultaction, has_err ? &sc->defaulterrnoret : NULL, &f, e);
 	if (r == 0)
 		r = add_rules(f, sc, e);

@@ -2,9 +2,9 @@
 /*
  * ctr_setup - what the files behind ctr.h share: the state of one set-up, and its steps.
  *
- * The parent fills the first part and forks; everything after that runs in the child and changes only the child's copy.
- * Steps return 0 or -errno with a reason, which reaches the caller of ctr_create as a report. The child does not free:
- * it executes the program or exits.
+ * The parent fills the first part and forks; everything after that runs in the child and changes
+ * only the child's copy. Steps return 0 or -errno with a reason, which reaches the caller of
+ * ctr_create as a report. The child does not free: it executes the program or exits.
  */
 #pragma once
 
@@ -22,15 +22,15 @@ struct ctr_setup {
 	const struct ctr_request *rq;
 	const Grpc__Spec *spec;
 	const Grpc__Process *process;
-	bool exec; /* into a container that exists */
-	pid_t init_pid; /* exec: of the container */
-	char *cgroup; /* owned */
+	bool exec;          /* into a container that exists */
+	pid_t init_pid;     /* exec: of the container */
+	char *cgroup;       /* owned */
 	int join[NS_COUNT]; /* -1: none; those in @owned are ours to close */
 	bool owned[NS_COUNT];
-	int clone_flags; /* namespaces that come with the fork: user and pid */
+	int clone_flags;   /* namespaces that come with the fork: user and pid */
 	int unshare_flags; /* and those made by the child */
 	int *idmaps; /* by mount: user namespace for its ids, -1; NULL if there are none; owned */
-	int sync; /* the child's end */
+	int sync;    /* the child's end */
 
 	/* in the child */
 	int proc; /* the agent's /proc: containers cannot change what is seen through it */
@@ -49,7 +49,8 @@ int ctr_ns_plan(struct ctr_setup *s, const struct ctr_shared_ns *shared, struct 
 void ctr_ns_release(struct ctr_setup *s);
 /* In the parent, once the child exists: id maps. */
 int ctr_ns_write_maps(const struct ctr_setup *s, pid_t pid, struct error *e);
-/* In the child: joins what is shared, becomes root of the container's user namespace, makes what is its own. */
+/* In the child: joins what is shared, becomes root of the container's user namespace, makes what is
+ * its own. */
 int ctr_ns_join(struct ctr_setup *s, struct error *e);
 int ctr_ns_become_root(struct ctr_setup *s, struct error *e);
 int ctr_ns_make(struct ctr_setup *s, struct error *e);
@@ -72,8 +73,9 @@ int ctr_root_enter(struct ctr_setup *s, struct error *e);
 /* User namespaces for the mounts that map ids; in the parent, which may make them. */
 int ctr_root_idmaps(struct ctr_setup *s, struct error *e);
 
-/* ctr_target.c: opens @path below @root (O_PATH), made where missing, with the directories above it. A dangling link
- * is followed inside the root and what it points to is made. *ret_made (may be NULL): it did not exist. */
+/* ctr_target.c: opens @path below @root (O_PATH), made where missing, with the directories above
+ * it. A dangling link is followed inside the root and what it points to is made. *ret_made (may be
+ * NULL): it did not exist. */
 int ctr_target(int root, const char *path, bool directory, bool *ret_made, struct error *e);
 /* Its path as seen from the root, e.g. "/proc/uptime"; owned. NULL and errno. */
 char *ctr_target_path(const struct ctr_setup *s, int fd);

@@ -2,7 +2,8 @@
 /*
  * ctr_stats - the counters of a container's cgroup as the protocol's CgroupStats.
  *
- * A file that is not there (its controller is not) leaves its counters at 0. Times are nanoseconds, as in version 1.
+ * A file that is not there (its controller is not) leaves its counters at 0. Times are nanoseconds,
+ * as in version 1.
  */
 #include "agent/ctr.h"
 
@@ -17,11 +18,11 @@
 #define STATS_MAX 256 /* lines of memory.stat, devices of io.stat, huge page sizes: each */
 
 /* Small structs of a message; those of a peer's making are never this way round. */
-#define NEW_MESSAGE(type, init)                            \
-	({                                                 \
-		type *nm = xcalloc(1, sizeof(*nm));        \
-		init(nm);                                  \
-		nm;                                        \
+#define NEW_MESSAGE(type, init)                     \
+	({                                          \
+		type *nm = xcalloc(1, sizeof(*nm)); \
+		init(nm);                           \
+		nm;                                 \
 	})
 
 static uint64_t number(const char *cgroup, const char *file)
@@ -117,14 +118,15 @@ static const struct io_key {
 	const char *key, *op;
 	bool bytes;
 } io_keys[] = {
-	{ "rbytes", "read", true },   { "wbytes", "write", true },  { "dbytes", "discard", true },
-	{ "rios", "read", false },    { "wios", "write", false },   { "dios", "discard", false },
+	{ "rbytes", "read", true }, { "wbytes", "write", true }, { "dbytes", "discard", true },
+	{ "rios", "read", false },  { "wios", "write", false },  { "dios", "discard", false },
 };
 
-static void add_io(Grpc__BlkioStatsEntry **list, size_t *n, uint32_t major, uint32_t minor, const char *op,
-		   uint64_t value)
+static void add_io(Grpc__BlkioStatsEntry **list, size_t *n, uint32_t major, uint32_t minor,
+		   const char *op, uint64_t value)
 {
-	Grpc__BlkioStatsEntry *en = NEW_MESSAGE(Grpc__BlkioStatsEntry, grpc__blkio_stats_entry__init);
+	Grpc__BlkioStatsEntry *en =
+		NEW_MESSAGE(Grpc__BlkioStatsEntry, grpc__blkio_stats_entry__init);
 
 	en->major = major;
 	en->minor = minor;
@@ -143,11 +145,11 @@ static void add_io_word(Grpc__BlkioStats *b, uint32_t major, uint32_t minor, con
 		if (!rest || *rest != '=' || str_to_u64(rest + 1, 10, &value) < 0)
 			continue;
 		if (io_keys[i].bytes)
-			add_io(b->io_service_bytes_recursive, &b->n_io_service_bytes_recursive, major, minor,
-			       io_keys[i].op, value);
+			add_io(b->io_service_bytes_recursive, &b->n_io_service_bytes_recursive,
+			       major, minor, io_keys[i].op, value);
 		else
-			add_io(b->io_serviced_recursive, &b->n_io_serviced_recursive, major, minor, io_keys[i].op,
-			       value);
+			add_io(b->io_serviced_recursive, &b->n_io_serviced_recursive, major, minor,
+			       io_keys[i].op, value);
 	}
 }
 
@@ -174,8 +176,10 @@ static void read_io(const char *cgroup, Grpc__CgroupStats *st)
 	autofree char *text = NULL;
 	autodone(strv) lines = STRV_INIT;
 
-	b->io_service_bytes_recursive = xnew_array(Grpc__BlkioStatsEntry *, STATS_MAX * ARRAY_SIZE(io_keys));
-	b->io_serviced_recursive = xnew_array(Grpc__BlkioStatsEntry *, STATS_MAX * ARRAY_SIZE(io_keys));
+	b->io_service_bytes_recursive =
+		xnew_array(Grpc__BlkioStatsEntry *, STATS_MAX * ARRAY_SIZE(io_keys));
+	b->io_serviced_recursive =
+		xnew_array(Grpc__BlkioStatsEntry *, STATS_MAX * ARRAY_SIZE(io_keys));
 	st->blkio_stats = b;
 	if (cgroup_read(cgroup, "io.stat", &text) < 0)
 		return;

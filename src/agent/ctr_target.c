@@ -2,8 +2,9 @@
 /*
  * ctr_target - places inside a container's root, made on the way.
  *
- * The root's contents belong to the container or its image and are hostile: every lookup is bound to the root by
- * openat2(2), and what is made is made in a directory held open, never through a link.
+ * The root's contents belong to the container or its image and are hostile: every lookup is bound
+ * to the root by openat2(2), and what is made is made in a directory held open, never through a
+ * link.
  */
 #include "agent/ctr_setup.h"
 
@@ -49,8 +50,8 @@ static int make_entry(int dir, const char *name, bool directory)
 }
 
 /* Where @name in the directory @parent is a link, makes what it points to. */
-static int make_linked(int root, int dir, const char *parent, const char *name, bool directory, bool *ret_made,
-		       unsigned int *budget)
+static int make_linked(int root, int dir, const char *parent, const char *name, bool directory,
+		       bool *ret_made, unsigned int *budget)
 {
 	char text[PATH_MAX];
 	ssize_t n = readlinkat(dir, name, text, sizeof(text) - 1);
@@ -108,9 +109,11 @@ int ctr_target(int root, const char *path, bool directory, bool *ret_made, struc
 	if (fstat(fd, &st) < 0)
 		return error_set(e, errno, "%.256s in the root file system", path);
 	if (directory && !S_ISDIR(st.st_mode))
-		return error_plain(e, ENOTDIR, "%.256s in the root file system is not a directory", path);
+		return error_plain(e, ENOTDIR, "%.256s in the root file system is not a directory",
+				   path);
 	if (!directory && S_ISDIR(st.st_mode))
-		return error_plain(e, EISDIR, "%.256s in the root file system is a directory", path);
+		return error_plain(e, EISDIR, "%.256s in the root file system is a directory",
+				   path);
 	return take_fd(fd);
 }
 

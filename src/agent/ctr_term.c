@@ -2,9 +2,10 @@
 /*
  * ctr_term - the pty of a container process.
  *
- * It comes from the container's own devpts, so that ttyname(3) works inside; the master goes to the agent with the
- * READY report. The container may have put anything where the multiplexer should be, so what was opened is checked,
- * and the slave is asked from the master rather than looked up by name.
+ * It comes from the container's own devpts, so that ttyname(3) works inside; the master goes to the
+ * agent with the READY report. The container may have put anything where the multiplexer should be,
+ * so what was opened is checked, and the slave is asked from the master rather than looked up by
+ * name.
  */
 #include "agent/ctr_setup.h"
 
@@ -26,11 +27,12 @@ static bool is_multiplexer(int fd)
 	struct stat st;
 	struct statfs fs;
 
-	return fstat(fd, &st) == 0 && S_ISCHR(st.st_mode) && st.st_rdev == makedev(5, 2) && fstatfs(fd, &fs) == 0 &&
-	       fs.f_type == DEVPTS_SUPER_MAGIC;
+	return fstat(fd, &st) == 0 && S_ISCHR(st.st_mode) && st.st_rdev == makedev(5, 2) &&
+	       fstatfs(fd, &fs) == 0 && fs.f_type == DEVPTS_SUPER_MAGIC;
 }
 
-/* Looked at before it is opened, since opening a device can have effects; and after, since it may have been swapped. */
+/* Looked at before it is opened, since opening a device can have effects; and after, since it may
+ * have been swapped. */
 static int open_multiplexer(const struct ctr_setup *s, struct error *e)
 {
 	static const char path[] = "/dev/pts/ptmx";
@@ -42,7 +44,9 @@ static int open_multiplexer(const struct ctr_setup *s, struct error *e)
 	if (is_multiplexer(place))
 		fd = path_open_in_root(s->root, path, O_RDWR | O_NOCTTY | O_NONBLOCK, 0);
 	if (fd == -1 || (fd >= 0 && !is_multiplexer(fd)))
-		return error_plain(e, EINVAL, "terminal: the container's %s is not that of a devpts file system", path);
+		return error_plain(
+			e, EINVAL,
+			"terminal: the container's %s is not that of a devpts file system", path);
 	if (fd < 0)
 		return error_set(e, fd, "terminal: open the container's %s", path);
 	fd_set_nonblock(fd, false);
@@ -56,7 +60,8 @@ static int set_size(int fd, const Grpc__Box *size, struct error *e)
 	if (!size || !size->height || !size->width)
 		return 0;
 	if (size->height > UINT16_MAX || size->width > UINT16_MAX)
-		return error_plain(e, EINVAL, "terminal: a size of %ux%u is not possible", size->width, size->height);
+		return error_plain(e, EINVAL, "terminal: a size of %ux%u is not possible",
+				   size->width, size->height);
 	w.ws_row = (unsigned short)size->height;
 	w.ws_col = (unsigned short)size->width;
 	return ioctl(fd, TIOCSWINSZ, &w) < 0 ? error_set(e, errno, "terminal: set the size") : 0;

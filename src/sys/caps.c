@@ -61,7 +61,8 @@ static const char *const cap_names[] = {
 int cap_parse(const char *name)
 {
 	for (size_t i = 0; name && i < ARRAY_SIZE(cap_names); i++) {
-		if (strcasecmp(name, cap_names[i]) == 0 || strcasecmp(name, cap_names[i] + strlen("CAP_")) == 0)
+		if (strcasecmp(name, cap_names[i]) == 0 ||
+		    strcasecmp(name, cap_names[i] + strlen("CAP_")) == 0)
 			return (int)i;
 	}
 	return -EINVAL;
@@ -132,5 +133,7 @@ int cap_set_rest(const struct cap_sets *c, struct error *e)
 	}
 	if (syscall(SYS_capset, &head, data) < 0)
 		return error_set(e, errno, "set capabilities");
-	return set_ambient(c->set[CAP_SET_AMBIENT] & c->set[CAP_SET_PERMITTED] & c->set[CAP_SET_INHERITABLE], e);
+	return set_ambient(c->set[CAP_SET_AMBIENT] & c->set[CAP_SET_PERMITTED] &
+				   c->set[CAP_SET_INHERITABLE],
+			   e);
 }

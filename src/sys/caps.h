@@ -10,7 +10,14 @@
 
 struct error;
 
-enum cap_set_kind { CAP_SET_BOUNDING, CAP_SET_EFFECTIVE, CAP_SET_INHERITABLE, CAP_SET_PERMITTED, CAP_SET_AMBIENT, CAP_SET_COUNT };
+enum cap_set_kind {
+	CAP_SET_BOUNDING,
+	CAP_SET_EFFECTIVE,
+	CAP_SET_INHERITABLE,
+	CAP_SET_PERMITTED,
+	CAP_SET_AMBIENT,
+	CAP_SET_COUNT
+};
 
 struct cap_sets {
 	uint64_t set[CAP_SET_COUNT]; /* bit n: capability n */
@@ -20,12 +27,14 @@ struct cap_sets {
 int cap_parse(const char *name);
 /* "CAP_SYS_ADMIN"; NULL beyond the last one we know. */
 const char *cap_name(unsigned int cap);
-/* Adds @n names to *@ret. Names that we know and the kernel does not are left out; unknown names fail. */
+/* Adds @n names to *@ret. Names that we know and the kernel does not are left out; unknown names
+ * fail. */
 int cap_mask_parse(char *const *names, size_t n, uint64_t *ret, struct error *e);
 /* What the kernel knows. */
 uint64_t cap_kernel_mask(void);
 
-/* Drops everything else from the bounding set; needs CAP_SETPCAP while there is something to drop. */
+/* Drops everything else from the bounding set; needs CAP_SETPCAP while there is something to drop.
+ */
 int cap_set_bounding(uint64_t keep, struct error *e);
 /* The remaining four sets, the ambient one as far as it is both permitted and inheritable. */
 int cap_set_rest(const struct cap_sets *c, struct error *e);

@@ -42,7 +42,8 @@ static int split_systemd(struct strv *parts, const char *path, struct error *e)
 		slice = xstrdup("system.slice");
 	}
 	if (!str_ends_with(slice, ".slice") || strchr(slice, '/'))
-		return error_plain(e, EINVAL, "cgroupsPath \"%.128s\": \"%.64s\" is not a slice", path, slice);
+		return error_plain(e, EINVAL, "cgroupsPath \"%.128s\": \"%.64s\" is not a slice",
+				   path, slice);
 	add_slices(parts, slice);
 	if (prefix)
 		strv_addf(parts, "%.*s-%s.scope", prefix, first + 1, second + 1);
@@ -61,12 +62,15 @@ static bool is_systemd_path(const char *path)
 static int check_parts(const struct strv *parts, const char *path, struct error *e)
 {
 	if (!parts->n || parts->n > LIMIT_CGROUP_DEPTH)
-		return error_plain(e, EINVAL, "cgroupsPath \"%.128s\": not 1 to %d parts", path, LIMIT_CGROUP_DEPTH);
+		return error_plain(e, EINVAL, "cgroupsPath \"%.128s\": not 1 to %d parts", path,
+				   LIMIT_CGROUP_DEPTH);
 	for (size_t i = 0; i < parts->n; i++) {
 		const char *p = parts->v[i];
 
-		if (str_eq(p, "..") || str_eq(p, ".") || strchr(p, '/') || strchr(p, '\n') || strlen(p) > LIMIT_ID_MAX)
-			return error_plain(e, EINVAL, "cgroupsPath \"%.128s\": bad part \"%.64s\"", path, p);
+		if (str_eq(p, "..") || str_eq(p, ".") || strchr(p, '/') || strchr(p, '\n') ||
+		    strlen(p) > LIMIT_ID_MAX)
+			return error_plain(e, EINVAL, "cgroupsPath \"%.128s\": bad part \"%.64s\"",
+					   path, p);
 	}
 	return 0;
 }
@@ -104,7 +108,8 @@ char *cgroup_path(const char *cgroup, const char *file)
 
 	if (!mount)
 		return NULL;
-	return file ? xasprintf("%s/%s/%s", mount, cgroup, file) : xasprintf("%s/%s", mount, cgroup);
+	return file ? xasprintf("%s/%s/%s", mount, cgroup, file)
+		    : xasprintf("%s/%s", mount, cgroup);
 }
 
 static int open_dir(const char *cgroup)
@@ -118,8 +123,8 @@ static int open_dir(const char *cgroup)
 	return fd < 0 ? -errno : fd;
 }
 
-/* Hands every controller of the directory to its children. One that cannot (a domain with processes of its own) is no
- * failure here: whoever needs it finds it missing and says so. */
+/* Hands every controller of the directory to its children. One that cannot (a domain with processes
+ * of its own) is no failure here: whoever needs it finds it missing and says so. */
 static void enable_controllers(int dirfd)
 {
 	autofree char *list = NULL;
@@ -183,7 +188,8 @@ int cgroup_write(const char *cgroup, const char *file, const char *value, struct
 	autoclose int fd = open_dir(cgroup);
 	int r = fd < 0 ? fd : file_write_at(fd, file, value);
 
-	return r < 0 ? error_set(e, r, "write \"%.64s\" to %s of cgroup %s", value, file, cgroup) : 0;
+	return r < 0 ? error_set(e, r, "write \"%.64s\" to %s of cgroup %s", value, file, cgroup)
+		     : 0;
 }
 
 int cgroup_read(const char *cgroup, const char *file, char **ret)

@@ -2,8 +2,9 @@
 /*
  * cgroup - control groups of version 2: one group and its files.
  *
- * A group is named by its path relative to the cgroup2 mount, without "/" at either end. Names are checked when they
- * are made (cgroup_name); everything here trusts them. What the values mean is the caller's business.
+ * A group is named by its path relative to the cgroup2 mount, without "/" at either end. Names are
+ * checked when they are made (cgroup_name); everything here trusts them. What the values mean is
+ * the caller's business.
  */
 #pragma once
 
@@ -18,13 +19,14 @@ struct error;
 struct strv;
 
 /*
- * The group for linux.cgroupsPath and the container id: "/a/b" -> "a/b"; systemd's "a-b.slice:prefix:name" ->
- * "a.slice/a-b.slice/prefix-name.scope" ("system.slice" where the slice is empty); empty -> the id. NULL with a reason
- * for "..", empty parts and over-long ones. Owned.
+ * The group for linux.cgroupsPath and the container id: "/a/b" -> "a/b"; systemd's
+ * "a-b.slice:prefix:name" -> "a.slice/a-b.slice/prefix-name.scope" ("system.slice" where the slice
+ * is empty); empty -> the id. NULL with a reason for "..", empty parts and over-long ones. Owned.
  */
 char *cgroup_name(const char *cgroups_path, const char *id, struct error *e);
 
-/* Where cgroup2 is mounted: "/sys/fs/cgroup", "/sys/fs/cgroup/unified", or NULL. Looked up at every call. */
+/* Where cgroup2 is mounted: "/sys/fs/cgroup", "/sys/fs/cgroup/unified", or NULL. Looked up at every
+ * call. */
 const char *cgroup_mount(void);
 /* <mount>/<cgroup>[/<file>]; NULL without cgroup2. Owned. */
 char *cgroup_path(const char *cgroup, const char *file);

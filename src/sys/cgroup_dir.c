@@ -13,7 +13,9 @@
 #include <stdio.h>
 #include <unistd.h>
 
-#define KILL_ROUNDS 64 /* a process that forks faster than we read is caught by the freezer or by the next call */
+#define KILL_ROUNDS                                                                            \
+	64 /* a process that forks faster than we read is caught by the freezer or by the next \
+	      call */
 
 typedef int child_fn(int dirfd, const char *name, unsigned depth, void *data);
 

@@ -20,8 +20,8 @@
 
 /* One mounted hierarchy. */
 struct hierarchy {
-	char *mount; /* owned */
-	char *device; /* "0:31" of its superblock, owned */
+	char *mount;   /* owned */
+	char *device;  /* "0:31" of its superblock, owned */
 	char *options; /* controllers among them; "" for version 2; owned */
 	bool v2;
 };

@@ -2,9 +2,9 @@
 /*
  * devices - see devices.h.
  *
- * The program keeps the kinds of access still to be decided in r4 and walks the rules from the last to the first. A
- * matching rule that denies one of them ends with 0; one that allows takes its kinds out, and when none is left the
- * program ends with 1.
+ * The program keeps the kinds of access still to be decided in r4 and walks the rules from the last
+ * to the first. A matching rule that denies one of them ends with 0; one that allows takes its
+ * kinds out, and when none is left the program ends with 1.
  */
 #include "sys/devices.h"
 
@@ -19,8 +19,12 @@
 
 #define PROGRAMS_MAX 64 /* the kernel's limit for one cgroup and kind */
 
-#define INSN(c, d, s, o, i) \
-	((struct bpf_insn){ .code = (c), .dst_reg = (d), .src_reg = (s), .off = (int16_t)(o), .imm = (int32_t)(i) })
+#define INSN(c, d, s, o, i)                      \
+	((struct bpf_insn){ .code = (c),         \
+			    .dst_reg = (d),      \
+			    .src_reg = (s),      \
+			    .off = (int16_t)(o), \
+			    .imm = (int32_t)(i) })
 #define MOV32(dst, src) INSN(BPF_ALU | BPF_MOV | BPF_X, dst, src, 0, 0)
 #define MOV32_IMM(dst, imm) INSN(BPF_ALU | BPF_MOV | BPF_K, dst, 0, 0, imm)
 #define AND32_IMM(dst, imm) INSN(BPF_ALU | BPF_AND | BPF_K, dst, 0, 0, imm)
@@ -38,7 +42,8 @@ static size_t emit_rule(const struct device_rule *r, struct bpf_insn *p)
 	size_t n = 0, conditions;
 
 	if (r->type != 'a')
-		p[n++] = JNE32(R_TYPE, r->type == 'b' ? BPF_DEVCG_DEV_BLOCK : BPF_DEVCG_DEV_CHAR, 0);
+		p[n++] =
+			JNE32(R_TYPE, r->type == 'b' ? BPF_DEVCG_DEV_BLOCK : BPF_DEVCG_DEV_CHAR, 0);
 	if (r->major != DEVICE_ANY)
 		p[n++] = JNE32(R_MAJOR, r->major, 0);
 	if (r->minor != DEVICE_ANY)
@@ -148,7 +153,8 @@ int devices_apply(int cgroup_fd, const struct device_rule *rules, size_t n, stru
 	int r;
 
 	if (n > LIMIT_DEVICE_RULES)
-		return error_plain(e, E2BIG, "device rules: %zu, at most %d are possible", n, LIMIT_DEVICE_RULES);
+		return error_plain(e, E2BIG, "device rules: %zu, at most %d are possible", n,
+				   LIMIT_DEVICE_RULES);
 	p = xnew_array(struct bpf_insn, DEVICE_INSNS_MAX(n));
 	prog = load_program(p, devices_program(rules, n, p));
 	if (prog < 0)

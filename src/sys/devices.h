@@ -1,9 +1,10 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * devices - which device nodes the processes of a cgroup may use: rules to an eBPF program (cgroup v2).
+ * devices - which device nodes the processes of a cgroup may use: rules to an eBPF program (cgroup
+ * v2).
  *
- * The rules are those of cgroup v1's devices controller: in order, later ones win, for each of read, write and mknod on
- * its own; what no rule names is refused. It needs CONFIG_CGROUP_BPF.
+ * The rules are those of cgroup v1's devices controller: in order, later ones win, for each of
+ * read, write and mknod on its own; what no rule names is refused. It needs CONFIG_CGROUP_BPF.
  */
 #pragma once
 

@@ -63,8 +63,12 @@ static const struct name archs[] = {
 };
 
 static const struct name operators[] = {
-	{ "SCMP_CMP_NE", SCMP_CMP_NE }, { "SCMP_CMP_LT", SCMP_CMP_LT }, { "SCMP_CMP_LE", SCMP_CMP_LE },
-	{ "SCMP_CMP_EQ", SCMP_CMP_EQ }, { "SCMP_CMP_GE", SCMP_CMP_GE }, { "SCMP_CMP_GT", SCMP_CMP_GT },
+	{ "SCMP_CMP_NE", SCMP_CMP_NE },
+	{ "SCMP_CMP_LT", SCMP_CMP_LT },
+	{ "SCMP_CMP_LE", SCMP_CMP_LE },
+	{ "SCMP_CMP_EQ", SCMP_CMP_EQ },
+	{ "SCMP_CMP_GE", SCMP_CMP_GE },
+	{ "SCMP_CMP_GT", SCMP_CMP_GT },
 	{ "SCMP_CMP_MASKED_EQ", SCMP_CMP_MASKED_EQ },
 };
 
@@ -74,8 +78,8 @@ static const struct name filter_flags[] = {
 	{ "SECCOMP_FILTER_FLAG_SPEC_ALLOW", SECCOMP_FILTER_FLAG_SPEC_ALLOW },
 };
 
-static const struct name *find(const struct name *table, size_t n, const char *name, const char *what,
-			       struct error *e)
+static const struct name *find(const struct name *table, size_t n, const char *name,
+			       const char *what, struct error *e)
 {
 	for (size_t i = 0; i < n; i++) {
 		if (str_eq(table[i].name, name))
@@ -109,7 +113,8 @@ int filter_new(const char *action, const uint32_t *err, struct filter **ret, str
 		return r;
 	f->ctx = seccomp_init(f->default_action);
 	if (!f->ctx)
-		return error_plain(e, ENOMEM, "seccomp: cannot make a filter with default action %s", action);
+		return error_plain(e, ENOMEM,
+				   "seccomp: cannot make a filter with default action %s", action);
 	/* A tree instead of a chain of comparisons; a library too old for it does without. */
 	if (seccomp_attr_set(f->ctx, SCMP_FLTATR_CTL_OPTIMIZE, 2) < 0)
 		error_clear(e);
@@ -150,18 +155,21 @@ int filter_add_flag(struct filter *f, const char *flag, struct error *e)
 }
 
 /* 1 if several conditions concern one argument. */
-static int convert_args(const struct filter_arg *args, size_t n, struct scmp_arg_cmp *ret, struct error *e)
+static int convert_args(const struct filter_arg *args, size_t n, struct scmp_arg_cmp *ret,
+			struct error *e)
 {
 	unsigned int seen = 0;
 	int alternatives = 0;
 
 	for (size_t i = 0; i < n; i++) {
-		const struct name *op = find(operators, ARRAY_SIZE(operators), args[i].op, "operator", e);
+		const struct name *op =
+			find(operators, ARRAY_SIZE(operators), args[i].op, "operator", e);
 
 		if (!op)
 			return -EINVAL;
 		if (args[i].index >= ARGS_MAX)
-			return error_plain(e, EINVAL, "seccomp: argument index %llu is not in 0..%d",
+			return error_plain(e, EINVAL,
+					   "seccomp: argument index %llu is not in 0..%d",
 					   (unsigned long long)args[i].index, ARGS_MAX - 1);
 		if (seen & 1U << args[i].index)
 			alternatives = 1;
@@ -174,8 +182,10 @@ static int convert_args(const struct filter_arg *args, size_t n, struct scmp_arg
 	return alternatives;
 }
 
-/* -EDOM: the call does not exist on one of the architectures; -EEXIST: stated twice. Both happen in real profiles. */
-static int add_rule(struct filter *f, uint32_t action, int number, unsigned int n, const struct scmp_arg_cmp *cmp)
+/* -EDOM: the call does not exist on one of the architectures; -EEXIST: stated twice. Both happen in
+ * real profiles. */
+static int add_rule(struct filter *f, uint32_t action, int number, unsigned int n,
+		    const struct scmp_arg_cmp *cmp)
 {
 	int r = seccomp_rule_add_array(f->ctx, action, number, n, cmp);
 
@@ -190,8 +200,8 @@ int filter_add(struct filter *f, const char *syscall_name, const char *action, c
 	int number, alternatives, r;
 
 	if (nargs > ARRAY_SIZE(cmp))
-		return error_plain(e, E2BIG, "seccomp: %s has more than %d conditions", syscall_name,
-				   LIMIT_SECCOMP_ARGS);
+		return error_plain(e, E2BIG, "seccomp: %s has more than %d conditions",
+				   syscall_name, LIMIT_SECCOMP_ARGS);
 	r = parse_action(action, err, &token, e);
 	if (r < 0)
 		return r;
@@ -234,8 +244,11 @@ int filter_compile(struct filter *f, struct filter_program *ret, struct error *e
 		return error_set(e, errno, "seccomp: memfd");
 	r = fd_read_all(fd, BPF_MAXINSNS * sizeof(struct sock_filter), &insns, &len);
 	if (r < 0)
-		return error_set(e, r, "seccomp: the filter has more than %d instructions", BPF_MAXINSNS);
-	*ret = (struct filter_program){ .insns = insns, .n = len / sizeof(struct sock_filter), .flags = f->flags };
+		return error_set(e, r, "seccomp: the filter has more than %d instructions",
+				 BPF_MAXINSNS);
+	*ret = (struct filter_program){ .insns = insns,
+					.n = len / sizeof(struct sock_filter),
+					.flags = f->flags };
 	return 0;
 }
 

@@ -1,10 +1,11 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * filter - seccomp filters, over libseccomp: rules by the runtime spec's names, compiled once, installed later.
+ * filter - seccomp filters, over libseccomp: rules by the runtime spec's names, compiled once,
+ * installed later.
  *
- * The work is in filter_compile; what it returns is plain BPF that one system call installs, so that a set-up can
- * prepare a filter while it is free and install it as its last act. Notification of a supervisor (SCMP_ACT_NOTIFY) is
- * left out: there is nobody in a guest to be notified.
+ * The work is in filter_compile; what it returns is plain BPF that one system call installs, so
+ * that a set-up can prepare a filter while it is free and install it as its last act. Notification
+ * of a supervisor (SCMP_ACT_NOTIFY) is left out: there is nobody in a guest to be notified.
  */
 #pragma once
 
@@ -22,7 +23,8 @@ struct filter_arg {
 	const char *op; /* "SCMP_CMP_EQ", ... */
 };
 
-/* @action as in "SCMP_ACT_ERRNO"; @err is the errno or trace message where it takes one, NULL: EPERM. */
+/* @action as in "SCMP_ACT_ERRNO"; @err is the errno or trace message where it takes one, NULL:
+ * EPERM. */
 int filter_new(const char *action, const uint32_t *err, struct filter **ret, struct error *e);
 void filter_free(struct filter *f);
 DEFINE_AUTOPTR(filter, filter_free);
@@ -32,8 +34,8 @@ int filter_add_arch(struct filter *f, const char *arch, struct error *e);
 /* "SECCOMP_FILTER_FLAG_TSYNC", _LOG, _SPEC_ALLOW. */
 int filter_add_flag(struct filter *f, const char *flag, struct error *e);
 /*
- * One system call. Names that the library does not know are passed over, since profiles list those of many kernels. All
- * conditions must hold, except that several on one argument are alternatives.
+ * One system call. Names that the library does not know are passed over, since profiles list those
+ * of many kernels. All conditions must hold, except that several on one argument are alternatives.
  */
 int filter_add(struct filter *f, const char *syscall, const char *action, const uint32_t *err,
 	       const struct filter_arg *args, size_t nargs, struct error *e);
@@ -48,5 +50,6 @@ void filter_program_done(struct filter_program *p);
 DEFINE_AUTODONE(filter_program, filter_program_done);
 
 int filter_compile(struct filter *f, struct filter_program *ret, struct error *e);
-/* For the caller and what it executes; needs CAP_SYS_ADMIN or no_new_privs. Nothing happens with an empty program. */
+/* For the caller and what it executes; needs CAP_SYS_ADMIN or no_new_privs. Nothing happens with an
+ * empty program. */
 int filter_install(const struct filter_program *p, struct error *e);

@@ -75,7 +75,8 @@ static bool is_builtin(const char *dir, const char *name)
 	return false;
 }
 
-/* The line "file: dependency dependency ..." of the module, split; what it needs first comes last. */
+/* The line "file: dependency dependency ..." of the module, split; what it needs first comes last.
+ */
 static bool find_dependencies(char *dep, const char *name, struct strv *ret)
 {
 	char *save = NULL;

@@ -177,8 +177,9 @@ int mount_opts_parse(struct mount_opts *ret, char *const *opts, size_t n, struct
 			continue;
 		}
 		if (value && strlen(value + 1) > OPTION_VALUE_MAX)
-			return error_plain(e, EINVAL, "mount option %.32s...: longer than %d characters", words.v[i],
-					   OPTION_VALUE_MAX);
+			return error_plain(e, EINVAL,
+					   "mount option %.32s...: longer than %d characters",
+					   words.v[i], OPTION_VALUE_MAX);
 		strv_add(&o.data, words.v[i]);
 	}
 	*ret = o;
@@ -197,7 +198,8 @@ uint64_t mount_propagation_parse(const char *name)
 	return opt->kind == OPT_REC_PROPAGATION ? opt->value | MS_REC : 0;
 }
 
-/* Takes the last reason the kernel wrote for the file system context @fs ("e tmpfs: Bad value for 'size'"). */
+/* Takes the last reason the kernel wrote for the file system context @fs ("e tmpfs: Bad value for
+ * 'size'"). */
 static int fs_error(int fs, int err, const char *what, struct error *e)
 {
 	char line[256], last[256] = "";
@@ -229,8 +231,8 @@ static int configure_option(int fs, const char *option, struct error *e)
 	return r < 0 ? fs_error(fs, errno, option, e) : 0;
 }
 
-/* A read-only disk needs a read-only superblock. Elsewhere the mount's attribute does: tmpfs is filled before it is
- * closed, and the superblocks of sysfs and cgroup2 are everybody's. */
+/* A read-only disk needs a read-only superblock. Elsewhere the mount's attribute does: tmpfs is
+ * filled before it is closed, and the superblocks of sysfs and cgroup2 are everybody's. */
 static bool is_block_device(const char *source)
 {
 	struct stat st;
@@ -244,7 +246,8 @@ int mount_new(const char *type, const char *source, const struct mount_opts *o, 
 	int fd, r;
 
 	if (fs < 0 && errno == ENODEV)
-		return error_plain(e, ENODEV, "file system \"%s\" is not supported by the kernel", type);
+		return error_plain(e, ENODEV, "file system \"%s\" is not supported by the kernel",
+				   type);
 	if (fs < 0)
 		return error_set(e, errno, "fsopen %s", type);
 	if (!str_empty(source) && fsconfig(fs, FSCONFIG_SET_STRING, "source", source, 0) < 0)
@@ -276,7 +279,8 @@ int mount_clone(int dirfd, const char *path, bool recursive, struct error *e)
 	return fd < 0 ? error_set(e, errno, "bind %s", path) : fd;
 }
 
-static int set_attr_fd(int fd, struct mount_attr *a, bool recursive, const char *what, struct error *e)
+static int set_attr_fd(int fd, struct mount_attr *a, bool recursive, const char *what,
+		       struct error *e)
 {
 	unsigned int flags = AT_EMPTY_PATH | (recursive ? AT_RECURSIVE : 0);
 
@@ -320,7 +324,8 @@ int mount_set_idmap(int fd, int user, bool recursive, struct error *e)
 {
 	struct mount_attr a = { .attr_set = MOUNT_ATTR_IDMAP, .userns_fd = (uint64_t)user };
 
-	return set_attr_fd(fd, &a, recursive, "map the mount's ids (is it supported by its file system?)", e);
+	return set_attr_fd(fd, &a, recursive,
+			   "map the mount's ids (is it supported by its file system?)", e);
 }
 
 int mount_attach(int fd, int target, struct error *e)
@@ -330,8 +335,8 @@ int mount_attach(int fd, int target, struct error *e)
 	return 0;
 }
 
-int mount_path(const char *source, const char *target, const char *type, char *const *opts, size_t n,
-	       struct error *e)
+int mount_path(const char *source, const char *target, const char *type, char *const *opts,
+	       size_t n, struct error *e)
 {
 	autodone(mount_opts) o = MOUNT_OPTS_INIT;
 	autoclose int to = -1, fd = -1;
@@ -342,8 +347,10 @@ int mount_path(const char *source, const char *target, const char *type, char *c
 	to = open(target, O_PATH | O_CLOEXEC);
 	if (to < 0)
 		return error_set(e, errno, "mount %s", target);
-	fd = o.bind ? mount_clone(AT_FDCWD, source, o.recursive, e) : mount_new(type, source, &o, e);
-	if (fd < 0 || mount_set(fd, &o, e) < 0 || mount_attach(fd, to, e) < 0 || mount_set_propagation(fd, &o, e) < 0)
+	fd = o.bind ? mount_clone(AT_FDCWD, source, o.recursive, e)
+		    : mount_new(type, source, &o, e);
+	if (fd < 0 || mount_set(fd, &o, e) < 0 || mount_attach(fd, to, e) < 0 ||
+	    mount_set_propagation(fd, &o, e) < 0)
 		return error_prefix(e, "mount %s", target);
 	return 0;
 }
@@ -377,7 +384,8 @@ int mount_pivot(int root, struct error *e)
 		return error_set(e, errno, "open /");
 	if (fchdir(root) < 0)
 		return error_set(e, errno, "enter the root file system");
-	/* With both arguments ".", the old root ends up on top of the new one, whence it is taken away. */
+	/* With both arguments ".", the old root ends up on top of the new one, whence it is taken
+	 * away. */
 	if (syscall(SYS_pivot_root, ".", ".") < 0)
 		return error_set(e, errno, "pivot_root");
 	if (fchdir(old) < 0)

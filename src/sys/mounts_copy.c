@@ -2,8 +2,8 @@
 /*
  * mounts_copy - copies a directory into a new tmpfs (option tmpcopyup).
  *
- * Owner, mode and times are kept; hard links become files of their own; extended attributes and sockets are left out.
- * Depth is bounded by LIMIT_PATH_DEPTH, size by the tmpfs.
+ * Owner, mode and times are kept; hard links become files of their own; extended attributes and
+ * sockets are left out. Depth is bounded by LIMIT_PATH_DEPTH, size by the tmpfs.
  */
 #include "sys/mounts.h"
 
@@ -26,7 +26,8 @@ static int copy_meta(int to, const struct stat *st)
 	struct timespec times[2] = { st->st_atim, st->st_mtim };
 
 	/* Owner first: chown clears set-user-ID bits. */
-	if (fchown(to, st->st_uid, st->st_gid) < 0 || fchmod(to, st->st_mode & 07777) < 0 || futimens(to, times) < 0)
+	if (fchown(to, st->st_uid, st->st_gid) < 0 || fchmod(to, st->st_mode & 07777) < 0 ||
+	    futimens(to, times) < 0)
 		return -errno;
 	return 0;
 }
@@ -34,7 +35,8 @@ static int copy_meta(int to, const struct stat *st)
 static int copy_file(int from, int to, const char *name, const struct stat *st)
 {
 	autoclose int in = openat(from, name, O_RDONLY | O_NOFOLLOW | O_CLOEXEC | O_NONBLOCK);
-	autoclose int out = openat(to, name, O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, 0600);
+	autoclose int out =
+		openat(to, name, O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, 0600);
 	ssize_t n;
 
 	if (in < 0 || out < 0)
@@ -54,7 +56,8 @@ static int copy_link(int from, int to, const char *name, const struct stat *st)
 	if (n < 0)
 		return -errno;
 	target[n] = '\0';
-	if (symlinkat(target, to, name) < 0 || fchownat(to, name, st->st_uid, st->st_gid, AT_SYMLINK_NOFOLLOW) < 0)
+	if (symlinkat(target, to, name) < 0 ||
+	    fchownat(to, name, st->st_uid, st->st_gid, AT_SYMLINK_NOFOLLOW) < 0)
 		return -errno;
 	return 0;
 }
@@ -68,7 +71,8 @@ static int copy_node(int to, const char *name, const struct stat *st)
 	return 0;
 }
 
-static int copy_dir(int from, int to, const char *name, const struct stat *st, unsigned depth, struct error *e)
+static int copy_dir(int from, int to, const char *name, const struct stat *st, unsigned depth,
+		    struct error *e)
 {
 	autoclose int in = openat(from, name, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
 	autoclose int out = -1;
@@ -123,7 +127,8 @@ static int copy_children(int from, int to, unsigned depth, struct error *e)
 		return error_set(e, errno, "read the directory to copy");
 	}
 	if (depth > LIMIT_PATH_DEPTH)
-		r = error_plain(e, ELOOP, "copy: more than %d levels of directories", LIMIT_PATH_DEPTH);
+		r = error_plain(e, ELOOP, "copy: more than %d levels of directories",
+				LIMIT_PATH_DEPTH);
 	while (r == 0 && (de = readdir(d))) {
 		if (!str_eq(de->d_name, ".") && !str_eq(de->d_name, ".."))
 			r = copy_entry(from, to, de->d_name, depth, e);

@@ -89,14 +89,16 @@ bool ns_same(int a, int b)
 {
 	struct stat x, y;
 
-	return fstat(a, &x) == 0 && fstat(b, &y) == 0 && x.st_dev == y.st_dev && x.st_ino == y.st_ino;
+	return fstat(a, &x) == 0 && fstat(b, &y) == 0 && x.st_dev == y.st_dev &&
+	       x.st_ino == y.st_ino;
 }
 
 int ns_join(int fd, enum ns_type t, struct error *e)
 {
 	autoclose int own = ns_open(0, t);
 
-	/* Entering one's own user namespace again is refused (EINVAL); the others are only a waste. */
+	/* Entering one's own user namespace again is refused (EINVAL); the others are only a waste.
+	 */
 	if (own >= 0 && ns_same(own, fd))
 		return 0;
 	if (setns(fd, namespaces[t].flag) < 0)
@@ -104,7 +106,8 @@ int ns_join(int fd, enum ns_type t, struct error *e)
 	return 0;
 }
 
-static int write_idmap(pid_t pid, const char *file, const struct ns_idmap *m, size_t n, struct error *e)
+static int write_idmap(pid_t pid, const char *file, const struct ns_idmap *m, size_t n,
+		       struct error *e)
 {
 	autodone(buf) b = BUF_INIT(NS_IDMAP_MAX * 36);
 	char path[64];
@@ -112,7 +115,8 @@ static int write_idmap(pid_t pid, const char *file, const struct ns_idmap *m, si
 
 	snprintf(path, sizeof(path), "/proc/%d/%s", (int)pid, file);
 	if (n > NS_IDMAP_MAX)
-		return error_plain(e, EINVAL, "%s: %zu lines, at most %d are possible", file, n, NS_IDMAP_MAX);
+		return error_plain(e, EINVAL, "%s: %zu lines, at most %d are possible", file, n,
+				   NS_IDMAP_MAX);
 	for (size_t i = 0; i < n; i++) {
 		r = buf_addf(&b, "%u %u %u\n", m[i].inside, m[i].outside, m[i].count);
 		if (r < 0)
@@ -122,8 +126,8 @@ static int write_idmap(pid_t pid, const char *file, const struct ns_idmap *m, si
 	return r < 0 ? error_set(e, r, "write %s", file) : 0;
 }
 
-int ns_write_idmaps(pid_t pid, const struct ns_idmap *uids, size_t nuids, const struct ns_idmap *gids, size_t ngids,
-		    struct error *e)
+int ns_write_idmaps(pid_t pid, const struct ns_idmap *uids, size_t nuids,
+		    const struct ns_idmap *gids, size_t ngids, struct error *e)
 {
 	int r;
 
@@ -135,7 +139,8 @@ int ns_write_idmaps(pid_t pid, const struct ns_idmap *uids, size_t nuids, const 
 	return write_idmap(pid, "gid_map", gids, ngids, e);
 }
 
-int ns_new_user(const struct ns_idmap *uids, size_t nuids, const struct ns_idmap *gids, size_t ngids, struct error *e)
+int ns_new_user(const struct ns_idmap *uids, size_t nuids, const struct ns_idmap *gids,
+		size_t ngids, struct error *e)
 {
 	int fd, r;
 	/* The child exists only to hold the namespace while its maps are written. */

@@ -41,8 +41,9 @@ static const struct name limits[] = {
 };
 
 static const struct name policies[] = {
-	{ "SCHED_OTHER", SCHED_NORMAL }, { "SCHED_FIFO", SCHED_FIFO }, { "SCHED_RR", SCHED_RR },
-	{ "SCHED_BATCH", SCHED_BATCH },	 { "SCHED_IDLE", SCHED_IDLE }, { "SCHED_DEADLINE", SCHED_DEADLINE },
+	{ "SCHED_OTHER", SCHED_NORMAL }, { "SCHED_FIFO", SCHED_FIFO },
+	{ "SCHED_RR", SCHED_RR },        { "SCHED_BATCH", SCHED_BATCH },
+	{ "SCHED_IDLE", SCHED_IDLE },    { "SCHED_DEADLINE", SCHED_DEADLINE },
 };
 
 static const struct name sched_flags[] = {
@@ -108,7 +109,8 @@ int sched_set(const struct sched_request *s, struct error *e)
 		const struct name *f = find(sched_flags, ARRAY_SIZE(sched_flags), s->flags[i]);
 
 		if (!f)
-			return error_plain(e, EINVAL, "unknown scheduler flag \"%.64s\"", s->flags[i]);
+			return error_plain(e, EINVAL, "unknown scheduler flag \"%.64s\"",
+					   s->flags[i]);
 		a.sched_flags |= f->value;
 	}
 	if (syscall(SYS_sched_setattr, 0, &a, 0) < 0)
@@ -123,8 +125,10 @@ int ioprio_set_class(const char *class, int priority, struct error *e)
 	if (!c)
 		return error_plain(e, EINVAL, "unknown I/O priority class \"%.64s\"", class);
 	if (priority < 0 || priority >= IOPRIO_NR_LEVELS)
-		return error_plain(e, EINVAL, "I/O priority %d is not in 0..%d", priority, IOPRIO_NR_LEVELS - 1);
-	if (syscall(SYS_ioprio_set, IOPRIO_WHO_PROCESS, 0, IOPRIO_PRIO_VALUE(c->value, (unsigned)priority)) < 0)
+		return error_plain(e, EINVAL, "I/O priority %d is not in 0..%d", priority,
+				   IOPRIO_NR_LEVELS - 1);
+	if (syscall(SYS_ioprio_set, IOPRIO_WHO_PROCESS, 0,
+		    IOPRIO_PRIO_VALUE(c->value, (unsigned)priority)) < 0)
 		return error_set(e, errno, "set the I/O priority");
 	return 0;
 }
@@ -147,8 +151,8 @@ static int add_cpus(uint64_t *mask, char *range)
 
 	if (dash)
 		*dash = '\0';
-	if (str_to_u32(range, 10, &first) < 0 || str_to_u32(dash ? dash + 1 : range, 10, &last) < 0 || first > last ||
-	    last >= CPUS_MAX)
+	if (str_to_u32(range, 10, &first) < 0 ||
+	    str_to_u32(dash ? dash + 1 : range, 10, &last) < 0 || first > last || last >= CPUS_MAX)
 		return -EINVAL;
 	for (uint32_t i = first; i <= last; i++)
 		mask[i / 64] |= UINT64_C(1) << (i % 64);

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * rlimit - resource limits and the other small attributes of a process by their names in the runtime spec.
+ * rlimit - resource limits and the other small attributes of a process by their names in the
+ * runtime spec.
  */
 #pragma once
 

@@ -11,7 +11,8 @@
 #include <fcntl.h>
 #include <unistd.h>
 
-/* sysctl(8): a dot inside a name is written as a slash when dots separate, and the other way round. */
+/* sysctl(8): a dot inside a name is written as a slash when dots separate, and the other way round.
+ */
 static char *to_path(const char *name)
 {
 	char *path = xstrdup(name);

@@ -8,6 +8,6 @@
 
 struct error;
 
-/* Writes @value to sys/<name> below the directory @procfd. Dots separate; if the first separator is a slash, slashes do
- * (sysctl(8)). */
+/* Writes @value to sys/<name> below the directory @procfd. Dots separate; if the first separator is
+ * a slash, slashes do (sysctl(8)). */
 int sysctl_set(int procfd, const char *name, const char *value, struct error *e);

@@ -15,7 +15,15 @@
 
 #define FIELDS_MAX 7
 
-enum { PASSWD_NAME, PASSWD_PASSWORD, PASSWD_UID, PASSWD_GID, PASSWD_GECOS, PASSWD_HOME, PASSWD_SHELL };
+enum {
+	PASSWD_NAME,
+	PASSWD_PASSWORD,
+	PASSWD_UID,
+	PASSWD_GID,
+	PASSWD_GECOS,
+	PASSWD_HOME,
+	PASSWD_SHELL
+};
 enum { GROUP_NAME, GROUP_PASSWORD, GROUP_GID, GROUP_MEMBERS };
 
 void user_done(struct user *u)
@@ -42,7 +50,8 @@ static int read_database(int rootfd, const char *path, char **ret)
 	return fd_read_all(fd, LIMIT_USER_FILE, ret, NULL);
 }
 
-/* Splits the line at *@next into colon-separated fields; returns their number, -1 at the end. Missing ones are "". */
+/* Splits the line at *@next into colon-separated fields; returns their number, -1 at the end.
+ * Missing ones are "". */
 static int next_entry(char **next, const char *f[FIELDS_MAX])
 {
 	static const char *const empty = "";
@@ -89,7 +98,8 @@ static int add_group(struct user *u, gid_t gid, struct error *e)
 	return 0;
 }
 
-/* Finds the user by name, or else by number. *@ret_name is its name, owned, NULL if it is only a number. */
+/* Finds the user by name, or else by number. *@ret_name is its name, owned, NULL if it is only a
+ * number. */
 static int find_user(char *passwd, const char *want, struct user *u, char **ret_name)
 {
 	const char *f[FIELDS_MAX];
@@ -98,7 +108,8 @@ static int find_user(char *passwd, const char *want, struct user *u, char **ret_
 	char *next = passwd;
 
 	while (next_entry(&next, f) >= 0) {
-		if (str_to_u32(f[PASSWD_UID], 10, &uid) < 0 || str_to_u32(f[PASSWD_GID], 10, &gid) < 0)
+		if (str_to_u32(f[PASSWD_UID], 10, &uid) < 0 ||
+		    str_to_u32(f[PASSWD_GID], 10, &gid) < 0)
 			continue;
 		if (!str_eq(f[PASSWD_NAME], want) && !(numeric && uid == u->uid))
 			continue;
@@ -153,26 +164,29 @@ static int read_or_empty(int rootfd, const char *path, char **ret, struct error 
 	return r < 0 ? error_set(e, r, "read the container's %s", path) : 0;
 }
 
-static int resolve_groups(const char *groups, const char *group, char *const *extra, size_t nextra, const char *name,
-			  struct user *u, struct error *e)
+static int resolve_groups(const char *groups, const char *group, char *const *extra, size_t nextra,
+			  const char *name, struct user *u, struct error *e)
 {
 	gid_t gid;
 	int r = 0;
 
 	if (!str_empty(group) && find_group(groups, group, &u->gid) < 0)
-		return error_plain(e, ENOENT, "no group \"%.64s\" in the container's /etc/group", group);
+		return error_plain(e, ENOENT, "no group \"%.64s\" in the container's /etc/group",
+				   group);
 	if (str_empty(group) && name)
 		r = add_memberships(groups, name, u, e);
 	for (size_t i = 0; r == 0 && i < nextra; i++) {
 		if (find_group(groups, extra[i], &gid) < 0)
-			return error_plain(e, ENOENT, "no group \"%.64s\" in the container's /etc/group", extra[i]);
+			return error_plain(e, ENOENT,
+					   "no group \"%.64s\" in the container's /etc/group",
+					   extra[i]);
 		r = add_group(u, gid, e);
 	}
 	return r;
 }
 
-int user_resolve(int rootfd, const char *name, const char *group, char *const *extra, size_t nextra, struct user *ret,
-		 struct error *e)
+int user_resolve(int rootfd, const char *name, const char *group, char *const *extra, size_t nextra,
+		 struct user *ret, struct error *e)
 {
 	autofree char *passwd = NULL, *groups = NULL, *found = NULL;
 	autodone(user) u = USER_INIT;
@@ -183,7 +197,8 @@ int user_resolve(int rootfd, const char *name, const char *group, char *const *e
 	if (r < 0)
 		return r;
 	if (find_user(passwd, str_empty(name) ? "0" : name, &u, &found) < 0)
-		return error_plain(e, ENOENT, "no user \"%.64s\" in the container's /etc/passwd", name);
+		return error_plain(e, ENOENT, "no user \"%.64s\" in the container's /etc/passwd",
+				   name);
 	r = resolve_groups(groups, group, extra, nextra, found, &u, e);
 	if (r < 0)
 		return r;
@@ -203,7 +218,8 @@ char *user_home(int rootfd, uid_t uid)
 		return NULL;
 	next = passwd;
 	while (next_entry(&next, f) >= 0) {
-		if (str_to_u32(f[PASSWD_UID], 10, &id) == 0 && id == uid && f[PASSWD_HOME][0] == '/')
+		if (str_to_u32(f[PASSWD_UID], 10, &id) == 0 && id == uid &&
+		    f[PASSWD_HOME][0] == '/')
 			return xstrdup(f[PASSWD_HOME]);
 	}
 	return NULL;

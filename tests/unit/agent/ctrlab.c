@@ -57,7 +57,8 @@ static void write_file(const char *path, const char *text, mode_t mode)
 
 static void make_rootfs(void)
 {
-	static const char *const dirs[] = { "", "/bin", "/etc", "/proc", "/sys", "/dev", "/tmp", "/home", "/data", "/closed" };
+	static const char *const dirs[] = { "",     "/bin", "/etc",  "/proc", "/sys",
+					    "/dev", "/tmp", "/home", "/data", "/closed" };
 	struct proc_spec cp = PROC_SPEC_INIT;
 	char *argv[] = { (char *)"/bin/cp", (char *)"/bin/busybox", NULL, NULL };
 	struct error e = ERROR_INIT;
@@ -69,8 +70,12 @@ static void make_rootfs(void)
 	assert_int_equal(proc_run(&cp, NULL, 0, TIMEOUT_MS, 0, NULL, &e), 0);
 	free(argv[2]);
 	assert_int_equal(symlink("busybox", lab_root("/bin/sh")), 0);
-	write_file("/etc/passwd", "root:x:0:0:root:/root:/bin/sh\nuser:x:1000:1000::/home/user:/bin/sh\nbad line\n", 0644);
-	write_file("/etc/group", "root:x:0:\nusers:x:1000:\nwheel:x:10:root,user\naudio:x:63:user\n", 0644);
+	write_file(
+		"/etc/passwd",
+		"root:x:0:0:root:/root:/bin/sh\nuser:x:1000:1000::/home/user:/bin/sh\nbad line\n",
+		0644);
+	write_file("/etc/group",
+		   "root:x:0:\nusers:x:1000:\nwheel:x:10:root,user\naudio:x:63:user\n", 0644);
 	write_file("/data/old", "old\n", 0640);
 	write_file("/bin/text", "not a program\n", 0755);
 	write_file("/bin/plain", "not executable\n", 0644);
@@ -147,27 +152,37 @@ static char *make_args(const struct lab_spec *p)
 }
 
 #define OR(a, b) ((a) ? (a) : (b))
-#define USUAL_CAPS "\"CAP_CHOWN\",\"CAP_DAC_OVERRIDE\",\"CAP_KILL\",\"CAP_SETUID\",\"CAP_SETGID\",\"CAP_MKNOD\""
+#define USUAL_CAPS                                                                             \
+	"\"CAP_CHOWN\",\"CAP_DAC_OVERRIDE\",\"CAP_KILL\",\"CAP_SETUID\",\"CAP_SETGID\",\"CAP_" \
+	"MKNOD\""
 
 Grpc__Spec *lab_parse(const struct lab_spec *p)
 {
 	static const char usual_namespaces[] =
-		"{\"type\":\"pid\"},{\"type\":\"ipc\"},{\"type\":\"uts\"},{\"type\":\"mount\"},{\"type\":\"network\"},{\"type\":\"cgroup\"}";
+		"{\"type\":\"pid\"},{\"type\":\"ipc\"},{\"type\":\"uts\"},{\"type\":\"mount\"},{"
+		"\"type\":\"network\"},{\"type\":\"cgroup\"}";
 	const char *caps = OR(p->caps, USUAL_CAPS);
 	autofree char *args = make_args(p), *json = NULL;
 	struct error e = ERROR_INIT;
 	oci_spec *spec = NULL;
 
 	json = xasprintf(
-		"{\"ociVersion\":\"1.0.2\",\"root\":{\"path\":\"%s\",\"readonly\":%s},\"process\":{\"args\":%s,\"user\":%s,"
-		"\"env\":%s,\"cwd\":%s,\"capabilities\":{\"bounding\":[%s],\"effective\":[%s],\"permitted\":[%s]}%s},"
+		"{\"ociVersion\":\"1.0.2\",\"root\":{\"path\":\"%s\",\"readonly\":%s},\"process\":{"
+		"\"args\":%s,\"user\":%s,"
+		"\"env\":%s,\"cwd\":%s,\"capabilities\":{\"bounding\":[%s],\"effective\":[%s],"
+		"\"permitted\":[%s]}%s},"
 		"\"mounts\":[{\"destination\":\"/proc\",\"type\":\"proc\",\"source\":\"proc\"},"
-		"{\"destination\":\"/dev\",\"type\":\"tmpfs\",\"source\":\"tmpfs\",\"options\":[\"nosuid\",\"mode=755\",\"size=65536k\"]},"
-		"{\"destination\":\"/dev/pts\",\"type\":\"devpts\",\"source\":\"devpts\",\"options\":[\"nosuid\",\"noexec\","
+		"{\"destination\":\"/"
+		"dev\",\"type\":\"tmpfs\",\"source\":\"tmpfs\",\"options\":[\"nosuid\",\"mode="
+		"755\",\"size=65536k\"]},"
+		"{\"destination\":\"/dev/"
+		"pts\",\"type\":\"devpts\",\"source\":\"devpts\",\"options\":[\"nosuid\","
+		"\"noexec\","
 		"\"newinstance\",\"ptmxmode=0666\",\"mode=0620\"]}%s],"
 		"\"linux\":{\"namespaces\":[%s]%s}%s}",
-		lab_root(""), p->readonly ? "true" : "false", args, OR(p->user, "{\"uid\":0,\"gid\":0}"),
-		OR(p->env, "[\"PATH=/bin\"]"), OR(p->cwd, "\"/\""), caps, caps, caps, OR(p->process, ""), OR(p->mounts, ""),
+		lab_root(""), p->readonly ? "true" : "false", args,
+		OR(p->user, "{\"uid\":0,\"gid\":0}"), OR(p->env, "[\"PATH=/bin\"]"),
+		OR(p->cwd, "\"/\""), caps, caps, caps, OR(p->process, ""), OR(p->mounts, ""),
 		OR(p->namespaces, usual_namespaces), OR(p->linux, ""), OR(p->top, ""));
 	if (oci_spec_parse(json, strlen(json), "test", &spec, &e) < 0)
 		fail_msg("%s in %s", e.text, json);
@@ -206,8 +221,8 @@ static void init_run(struct lab_run *run)
 	run->sync = run->out = run->err = run->master = -1;
 }
 
-static int begin(struct ctr_request *rq, const Grpc__Process *process, const struct ctr_pins *pins, pid_t init,
-		 struct lab_run *run, struct error *e)
+static int begin(struct ctr_request *rq, const Grpc__Process *process, const struct ctr_pins *pins,
+		 pid_t init, struct lab_run *run, struct error *e)
 {
 	struct ctr_child child;
 	int r;
@@ -227,7 +242,8 @@ static int begin(struct ctr_request *rq, const Grpc__Process *process, const str
 	return 0;
 }
 
-int lab_create(const Grpc__Spec *spec, const struct ctr_request *more, struct lab_run *run, struct error *e)
+int lab_create(const Grpc__Spec *spec, const struct ctr_request *more, struct lab_run *run,
+	       struct error *e)
 {
 	struct ctr_request rq = more ? *more : (struct ctr_request){ .shared = CTR_SHARED_NS_NONE };
 
@@ -237,8 +253,8 @@ int lab_create(const Grpc__Spec *spec, const struct ctr_request *more, struct la
 	return begin(&rq, NULL, NULL, 0, run, e);
 }
 
-int lab_exec(const Grpc__Spec *spec, const Grpc__Process *process, const struct ctr_pins *pins, pid_t init,
-	     const struct ctr_request *more, struct lab_run *run, struct error *e)
+int lab_exec(const Grpc__Spec *spec, const Grpc__Process *process, const struct ctr_pins *pins,
+	     pid_t init, const struct ctr_request *more, struct lab_run *run, struct error *e)
 {
 	struct ctr_request rq = more ? *more : (struct ctr_request){ .shared = CTR_SHARED_NS_NONE };
 
@@ -263,16 +279,19 @@ void lab_start(struct lab_run *run)
 /* Both pipes at once, so that neither blocks the writer. */
 static void drain(struct lab_run *run)
 {
-	struct pollfd p[2] = { { .fd = run->out, .events = POLLIN }, { .fd = run->err, .events = POLLIN } };
+	struct pollfd p[2] = { { .fd = run->out, .events = POLLIN },
+			       { .fd = run->err, .events = POLLIN } };
 	char *text[2] = { run->stdout_text, run->stderr_text };
 	size_t len[2] = { strlen(text[0]), strlen(text[1]) };
 
 	while (p[0].fd >= 0 || p[1].fd >= 0) {
 		if (poll(p, 2, TIMEOUT_MS) == 0)
-			fail_msg("the container printed nothing more within %d ms: %s%s", TIMEOUT_MS, text[0], text[1]);
+			fail_msg("the container printed nothing more within %d ms: %s%s",
+				 TIMEOUT_MS, text[0], text[1]);
 		for (int i = 0; i < 2; i++) {
-			ssize_t n = p[i].fd >= 0 && p[i].revents ?
-					    read(p[i].fd, text[i] + len[i], LAB_OUTPUT_MAX - 1 - len[i]) : 1;
+			ssize_t n = p[i].fd >= 0 && p[i].revents ? read(p[i].fd, text[i] + len[i],
+									LAB_OUTPUT_MAX - 1 - len[i])
+								 : 1;
 
 			if (p[i].fd < 0 || !p[i].revents)
 				continue;

@@ -50,7 +50,8 @@ static void refused(const struct lab_spec *parts, int code, const char *want)
 static void test_namespaces(void **state)
 {
 	static const char *const names[] = { "pid", "ipc", "uts", "mnt", "net", "cgroup", "user" };
-	struct lab_spec s = { .script = "echo $$; for n in pid ipc uts mnt net cgroup user; do readlink /proc/self/ns/$n; done" };
+	struct lab_spec s = { .script = "echo $$; for n in pid ipc uts mnt net cgroup user; do "
+					"readlink /proc/self/ns/$n; done" };
 	autodone(strv) lines = STRV_INIT;
 
 	lab_need();
@@ -87,50 +88,70 @@ static void test_exit_status(void **state)
 static void test_root(void **state)
 {
 	lab_need();
-	expect(&(struct lab_spec){ .script = "ls -d /data /work 2>/dev/null; ls / | head -3; grep -c . /proc/self/mounts; "
+	expect(&(struct lab_spec){ .script = "ls -d /data /work 2>/dev/null; ls / | head -3; grep "
+					     "-c . /proc/self/mounts; "
 					     "awk '$2 == \"/\"' /proc/self/mounts | wc -l" },
 	       "/data\nbin\nclosed\ndata\n4\n1\n");
-	expect(&(struct lab_spec){ .readonly = true, .script = "touch /new 2>&1; touch /dev/new && echo made" },
+	expect(&(struct lab_spec){ .readonly = true,
+				   .script = "touch /new 2>&1; touch /dev/new && echo made" },
 	       "touch: /new: Read-only file system\nmade\n");
 }
 
 static void test_dev(void **state)
 {
 	lab_need();
-	expect(&(struct lab_spec){
-		       .linux = ",\"devices\":[{\"path\":\"/dev/fuse\",\"type\":\"c\",\"major\":10,\"minor\":229,\"fileMode\":432,"
+	expect(
+		&(struct lab_spec){
+			.linux =
+				",\"devices\":[{\"path\":\"/dev/"
+				"fuse\",\"type\":\"c\",\"major\":10,\"minor\":229,\"fileMode\":432,"
 				"\"uid\":7,\"gid\":8},{\"path\":\"/dev/net/pipe\",\"type\":\"p\"}]",
-		       .script = "cd /dev; stat -c '%n %t:%T %a' null zero full random urandom tty; stat -c '%n %t:%T %a %u:%g' "
-				 "fuse; [ -p net/pipe ] && echo pipe; for l in fd stdin stdout stderr ptmx; do readlink $l; done; "
-				 "echo x >null; head -c 2 zero | wc -c" },
-	       "null 1:3 666\nzero 1:5 666\nfull 1:7 666\nrandom 1:8 666\nurandom 1:9 666\ntty 5:0 666\nfuse a:e5 660 7:8\npipe\n"
-	       "/proc/self/fd\n/proc/self/fd/0\n/proc/self/fd/1\n/proc/self/fd/2\npts/ptmx\n2\n");
+			.script = "cd /dev; stat -c '%n %t:%T %a' null zero full random urandom "
+				  "tty; stat -c '%n %t:%T %a %u:%g' "
+				  "fuse; [ -p net/pipe ] && echo pipe; for l in fd stdin stdout "
+				  "stderr ptmx; do readlink $l; done; "
+				  "echo x >null; head -c 2 zero | wc -c" },
+		"null 1:3 666\nzero 1:5 666\nfull 1:7 666\nrandom 1:8 666\nurandom 1:9 666\ntty "
+		"5:0 666\nfuse a:e5 660 7:8\npipe\n"
+		"/proc/self/fd\n/proc/self/fd/0\n/proc/self/fd/1\n/proc/self/fd/2\npts/ptmx\n2\n");
 }
 
 static void test_device_rules(void **state)
 {
 	lab_need();
 	/* full is one of the usual ones, mem is not. */
-	expect(&(struct lab_spec){ .script = "mknod /tmp/mem c 1 1 && echo made; cat /tmp/mem 2>&1 | head -c 100; "
+	expect(&(struct lab_spec){ .script = "mknod /tmp/mem c 1 1 && echo made; cat /tmp/mem 2>&1 "
+					     "| head -c 100; "
 					     "head -c 1 /dev/full | wc -c; rm /tmp/mem",
-				   .linux = ",\"resources\":{\"devices\":[{\"allow\":false,\"access\":\"rwm\"}]}" },
+				   .linux = ",\"resources\":{\"devices\":[{\"allow\":false,"
+					    "\"access\":\"rwm\"}]}" },
 	       "made\ncat: can't open '/tmp/mem': Operation not permitted\n1\n");
-	expect(&(struct lab_spec){ .script = "mknod /tmp/fuse c 10 229; : </tmp/fuse && echo opened; (: >/tmp/fuse) 2>/dev/null || "
-					     "echo not for writing; rm /tmp/fuse",
-				   .linux = ",\"resources\":{\"devices\":[{\"allow\":false,\"access\":\"rwm\"},"
-					    "{\"allow\":true,\"type\":\"c\",\"major\":10,\"minor\":229,\"access\":\"r\"}]}" },
-	       "opened\nnot for writing\n");
+	expect(
+		&(struct lab_spec){
+			.script = "mknod /tmp/kmsg c 1 11; : </tmp/kmsg && echo opened; (: "
+				  ">/tmp/kmsg) 2>/dev/null || "
+				  "echo not for writing; rm /tmp/kmsg",
+			.caps = "\"CAP_MKNOD\",\"CAP_SYSLOG\"",
+			.linux =
+				",\"resources\":{\"devices\":[{\"allow\":false,\"access\":\"rwm\"},"
+				"{\"allow\":true,\"type\":\"c\",\"major\":1,\"minor\":11,"
+				"\"access\":\"r\"}]}" },
+		"opened\nnot for writing\n");
 }
 
 static void test_hidden_paths(void **state)
 {
 	lab_need();
-	expect(&(struct lab_spec){
-		       .linux = ",\"maskedPaths\":[\"/proc/kallsyms\",\"/proc/scsi\",\"/data\",\"/bin\",\"/none\",\"/etc/passwd/x\"],"
-				"\"readonlyPaths\":[\"/proc/sys\",\"/etc\",\"/none\"]",
-		       .args = "[\"/home/busybox\",\"sh\",\"-c\",\"exec 2>&1; wc -c </proc/kallsyms; ls -A /data /bin; >/data/x; "
-			       ">/etc/x; echo 1 >/proc/sys/kernel/panic; cat /etc/passwd | wc -l\"]",
-		       .mounts = ",{\"destination\":\"/home\",\"source\":\"/bin\",\"type\":\"bind\",\"options\":[\"bind\"]}" },
+	expect(&(struct lab_spec){ .linux =
+					   ",\"maskedPaths\":[\"/proc/kallsyms\",\"/proc/scsi\",\"/"
+					   "data\",\"/bin\",\"/none\",\"/etc/passwd/x\"],"
+					   "\"readonlyPaths\":[\"/proc/sys\",\"/etc\",\"/none\"]",
+				   .args = "[\"/home/busybox\",\"sh\",\"-c\",\"exec 2>&1; wc -c "
+					   "</proc/kallsyms; ls -A /data /bin; >/data/x; "
+					   ">/etc/x; echo 1 >/proc/sys/kernel/panic; cat "
+					   "/etc/passwd | wc -l\"]",
+				   .mounts = ",{\"destination\":\"/home\",\"source\":\"/"
+					     "bin\",\"type\":\"bind\",\"options\":[\"bind\"]}" },
 	       "0\n/bin:\n\n/data:\nsh: can't create /data/x: Read-only file system\n"
 	       "sh: can't create /etc/x: Read-only file system\n"
 	       "sh: can't create /proc/sys/kernel/panic: Read-only file system\n3\n");
@@ -139,19 +160,27 @@ static void test_hidden_paths(void **state)
 static void test_mount_options(void **state)
 {
 	lab_need();
-	expect(&(struct lab_spec){
-		       .mounts = ",{\"destination\":\"/made/here\",\"type\":\"tmpfs\",\"source\":\"tmpfs\",\"options\":[\"size=64k\","
-				 "\"mode=1700\",\"noexec\",\"nosuid\",\"nodev\",\"ro\"]},"
-				 "{\"destination\":\"/made/here/in\",\"type\":\"bind\",\"source\":\"rootfs/data\",\"options\":[\"rbind\","
-				 "\"ro\",\"noatime\"]},"
-				 "{\"destination\":\"/made/file\",\"source\":\"/etc/hosts\",\"options\":[\"bind\"]}",
-		       .script = "awk '$2 ~ /made/ { print $2, $4 }' /proc/self/mounts | sed 's/,discard.*//;s/,mode=755//;s/,inode64//'; cat /made/here/in/old; "
-				 "(>/made/here/in/x) 2>&1; (>/made/here/x) 2>&1; [ -f /made/file ] && echo file; "
-				 "umount /made/here 2>/dev/null || echo kept" },
-	       "/made/here ro,nosuid,nodev,noexec,relatime,size=64k,mode=1700\n"
-	       "/made/here/in ro,noatime\n/made/file rw,relatime\nold\n"
-	       "/bin/sh: can't create /made/here/in/x: Read-only file system\n"
-	       "/bin/sh: can't create /made/here/x: Read-only file system\nfile\nkept\n");
+	expect(
+		&(struct lab_spec){
+			.mounts = ",{\"destination\":\"/made/"
+				  "here\",\"type\":\"tmpfs\",\"source\":\"tmpfs\",\"options\":["
+				  "\"size=64k\","
+				  "\"mode=1700\",\"noexec\",\"nosuid\",\"nodev\",\"ro\"]},"
+				  "{\"destination\":\"/made/here/"
+				  "in\",\"type\":\"bind\",\"source\":\"rootfs/"
+				  "data\",\"options\":[\"rbind\","
+				  "\"ro\",\"noatime\"]},"
+				  "{\"destination\":\"/made/file\",\"source\":\"/etc/"
+				  "hosts\",\"options\":[\"bind\"]}",
+			.script = "awk '$2 ~ /made.here/ { print $2, $4 }' /proc/self/mounts | sed "
+				  "'s/,mode=755//;s/,inode64//'; cat /made/here/in/old; "
+				  "(>/made/here/in/x) 2>&1; (>/made/here/x) 2>&1; [ -f /made/file "
+				  "] && echo file; "
+				  "umount /made/here 2>/dev/null || echo kept" },
+		"/made/here ro,nosuid,nodev,noexec,relatime,size=64k,mode=1700\n"
+		"/made/here/in ro,noatime\nold\n"
+		"/bin/sh: can't create /made/here/in/x: Read-only file system\n"
+		"/bin/sh: can't create /made/here/x: Read-only file system\nfile\nkept\n");
 }
 
 static void test_tmpcopyup(void **state)
@@ -159,17 +188,22 @@ static void test_tmpcopyup(void **state)
 	lab_need();
 	assert_int_equal(mkdir(lab_root("/data/deep"), 0751), 0);
 	assert_int_equal(symlink("../old", lab_root("/data/deep/link")), 0);
-	expect(&(struct lab_spec){ .mounts = ",{\"destination\":\"/data\",\"type\":\"tmpfs\",\"source\":\"tmpfs\",\"options\":["
-					     "\"tmpcopyup\"]}",
-				   .script = "cd /data; cat old deep/link; stat -c '%a %n' . old deep; echo new >old" },
-	       "old\nold\n755 .\n640 old\n751 deep\n");
+	expect(
+		&(struct lab_spec){
+			.mounts = ",{\"destination\":\"/"
+				  "data\",\"type\":\"tmpfs\",\"source\":\"tmpfs\",\"options\":["
+				  "\"tmpcopyup\"]}",
+			.script = "cd /data; cat old deep/link; stat -c '%a %n' . old deep; echo "
+				  "new >old" },
+		"old\nold\n755 .\n640 old\n751 deep\n");
 	expect(&(struct lab_spec){ .script = "cat /data/old" }, "old\n");
 }
 
 /* What the image puts in the way of a mount must not lead out of it. */
 static void test_hostile_links(void **state)
 {
-	autofree char *outside = xasprintf("%s/outside", lab_dir()), *link = NULL, *inside = NULL, *want = NULL;
+	autofree char *outside = xasprintf("%s/outside", lab_dir()), *link = NULL, *inside = NULL,
+		      *want = NULL;
 
 	lab_need();
 	assert_int_equal(mkdir(outside, 0755), 0);
@@ -178,38 +212,53 @@ static void test_hostile_links(void **state)
 	assert_int_equal(symlink(link, lab_root("/dangling")), 0);
 	assert_int_equal(symlink("../../../../../../../etc", lab_root("/up")), 0);
 	assert_int_equal(symlink("/loop", lab_root("/loop")), 0);
-	want = xasprintf("%s/work\n%s/a\n%s/deeper/b\n/etc/new\n/escaped\n", outside, outside, outside);
-	expect(&(struct lab_spec){
-		       .mounts = ",{\"destination\":\"/out/a\",\"type\":\"tmpfs\",\"source\":\"tmpfs\"},"
-				 "{\"destination\":\"/dangling/b\",\"type\":\"tmpfs\",\"source\":\"tmpfs\"},"
-				 "{\"destination\":\"/up/new\",\"type\":\"bind\",\"source\":\"/etc/hosts\",\"options\":[\"bind\"]},"
-				 "{\"destination\":\"/../../escaped\",\"type\":\"tmpfs\",\"source\":\"tmpfs\"}",
-		       .cwd = "\"/out/work\"",
-		       .script = "pwd; awk '$2 ~ /outside|up|etc|escaped/ { print $2 }' /proc/self/mounts" },
-	       want);
+	want = xasprintf("%s/work\n%s/a\n%s/deeper/b\n/etc/new\n/escaped\n", outside, outside,
+			 outside);
+	expect(
+		&(struct lab_spec){
+			.mounts = ",{\"destination\":\"/out/"
+				  "a\",\"type\":\"tmpfs\",\"source\":\"tmpfs\"},"
+				  "{\"destination\":\"/dangling/"
+				  "b\",\"type\":\"tmpfs\",\"source\":\"tmpfs\"},"
+				  "{\"destination\":\"/up/new\",\"type\":\"bind\",\"source\":\"/"
+				  "etc/hosts\",\"options\":[\"bind\"]},"
+				  "{\"destination\":\"/../../"
+				  "escaped\",\"type\":\"tmpfs\",\"source\":\"tmpfs\"}",
+			.cwd = "\"/out/work\"",
+			.script = "pwd; awk '$2 ~ /outside|up|etc|escaped/ { print $2 }' "
+				  "/proc/self/mounts" },
+		want);
 	/* The real one outside is as empty as before; what was made lies in the rootfs. */
 	assert_int_equal(rmdir(outside), 0);
 	inside = xstrdup(lab_root(link));
 	assert_int_equal(access(inside, F_OK), 0);
 	assert_int_equal(access("/etc/new", F_OK), -1);
-	refused(&(struct lab_spec){ .mounts = ",{\"destination\":\"/loop\",\"type\":\"tmpfs\",\"source\":\"tmpfs\"}" }, -ELOOP,
-		"at \"/loop\"");
+	refused(&(struct lab_spec){ .mounts = ",{\"destination\":\"/"
+					      "loop\",\"type\":\"tmpfs\",\"source\":\"tmpfs\"}" },
+		-ELOOP, "at \"/loop\"");
 }
 
 static void test_proc_is_guarded(void **state)
 {
 	lab_need();
-	refused(&(struct lab_spec){ .mounts = ",{\"destination\":\"/proc/self/attr\",\"type\":\"tmpfs\",\"source\":\"tmpfs\"}" }, -EPERM,
-		"inside /proc");
-	refused(&(struct lab_spec){ .mounts = ",{\"destination\":\"/proc\",\"type\":\"tmpfs\",\"source\":\"tmpfs\"}" }, -EPERM,
-		"only a proc");
+	refused(&(struct lab_spec){ .mounts = ",{\"destination\":\"/proc/self/"
+					      "attr\",\"type\":\"tmpfs\",\"source\":\"tmpfs\"}" },
+		-EPERM, "inside /proc");
+	refused(&(struct lab_spec){ .mounts = ",{\"destination\":\"/"
+					      "proc\",\"type\":\"tmpfs\",\"source\":\"tmpfs\"}" },
+		-EPERM, "only a proc");
 	assert_int_equal(symlink("/proc/sys", lab_root("/innocent")), 0);
-	refused(&(struct lab_spec){ .mounts = ",{\"destination\":\"/innocent\",\"type\":\"tmpfs\",\"source\":\"tmpfs\"}" }, -EPERM,
-		"/proc/sys cannot be mounted over");
+	refused(&(struct lab_spec){ .mounts =
+					    ",{\"destination\":\"/"
+					    "innocent\",\"type\":\"tmpfs\",\"source\":\"tmpfs\"}" },
+		-EPERM, "/proc/sys cannot be mounted over");
 	assert_int_equal(symlink("/data", lab_root("/linked")), 0);
-	refused(&(struct lab_spec){ .mounts = ",{\"destination\":\"/linked\",\"type\":\"proc\",\"source\":\"proc\"}" }, -EINVAL,
-		"filesystem \"proc\" must be mounted on an ordinary directory");
-	expect(&(struct lab_spec){ .mounts = ",{\"destination\":\"/proc/uptime\",\"source\":\"rootfs/data/old\",\"options\":[\"bind\"]}",
+	refused(&(struct lab_spec){ .mounts = ",{\"destination\":\"/"
+					      "linked\",\"type\":\"proc\",\"source\":\"proc\"}" },
+		-EINVAL, "filesystem \"proc\" must be mounted on an ordinary directory");
+	expect(&(struct lab_spec){ .mounts =
+					   ",{\"destination\":\"/proc/uptime\",\"source\":\"rootfs/"
+					   "data/old\",\"options\":[\"bind\"]}",
 				   .script = "cat /proc/uptime" },
 	       "old\n");
 }
@@ -217,32 +266,46 @@ static void test_proc_is_guarded(void **state)
 static void test_mount_errors(void **state)
 {
 	lab_need();
-	refused(&(struct lab_spec){ .mounts = ",{\"destination\":\"/x\",\"type\":\"tmpfs\",\"source\":\"t\",\"options\":[\"size=much\"]}" },
+	refused(&(struct lab_spec){ .mounts = ",{\"destination\":\"/"
+					      "x\",\"type\":\"tmpfs\",\"source\":\"t\",\"options\":"
+					      "[\"size=much\"]}" },
 		-EINVAL, "mount \"t\" to rootfs at \"/x\": ");
-	refused(&(struct lab_spec){ .mounts = ",{\"destination\":\"/x\",\"type\":\"nofs\",\"source\":\"t\"}" }, -ENODEV,
-		"file system \"nofs\" is not supported");
-	refused(&(struct lab_spec){ .mounts = ",{\"destination\":\"/x\",\"source\":\"/not/there\",\"options\":[\"bind\"]}" }, -ENOENT,
-		"mount \"/not/there\"");
-	refused(&(struct lab_spec){ .mounts = ",{\"destination\":\"/data/old\",\"source\":\"/etc\",\"options\":[\"bind\"]}" }, -ENOTDIR,
-		"not a directory");
+	refused(
+		&(struct lab_spec){
+			.mounts = ",{\"destination\":\"/x\",\"type\":\"nofs\",\"source\":\"t\"}" },
+		-ENODEV, "file system \"nofs\" is not supported");
+	refused(&(struct lab_spec){ .mounts = ",{\"destination\":\"/x\",\"source\":\"/not/"
+					      "there\",\"options\":[\"bind\"]}" },
+		-ENOENT, "mount \"/not/there\"");
+	refused(&(struct lab_spec){ .mounts = ",{\"destination\":\"/data/old\",\"source\":\"/"
+					      "etc\",\"options\":[\"bind\"]}" },
+		-ENOTDIR, "not a directory");
 }
 
 static void test_capabilities(void **state)
 {
 	lab_need();
-	expect(&(struct lab_spec){ .caps = "\"CAP_KILL\",\"CAP_NET_BIND_SERVICE\"", .script = "grep Cap /proc/self/status | tr -d '\\t'" },
-	       "CapInh:0000000000000000\nCapPrm:0000000000000420\nCapEff:0000000000000420\nCapBnd:0000000000000420\n"
+	expect(&(struct lab_spec){ .caps = "\"CAP_KILL\",\"CAP_NET_BIND_SERVICE\"",
+				   .script = "grep Cap /proc/self/status | tr -d '\\t'" },
+	       "CapInh:0000000000000000\nCapPrm:0000000000000420\nCapEff:0000000000000420\nCapBnd:"
+	       "0000000000000420\n"
 	       "CapAmb:0000000000000000\n");
-	expect(&(struct lab_spec){ .user = "{\"uid\":1000,\"gid\":1000}",
-				   .script = "grep Cap /proc/self/status | cut -c 9- | tr '\\n' ' '" },
-	       "0000000000000000 0000000000000000 0000000000000000 00000000080000e3 0000000000000000 ");
-	refused(&(struct lab_spec){ .caps = "\"CAP_MADE_UP\"" }, -EINVAL, "unknown capability \"CAP_MADE_UP\"");
+	expect(
+		&(struct lab_spec){
+			.user = "{\"uid\":1000,\"gid\":1000}",
+			.script = "grep Cap /proc/self/status | cut -c 9- | tr '\\n' ' '" },
+		"0000000000000000 0000000000000000 0000000000000000 00000000080000e3 "
+		"0000000000000000 ");
+	refused(&(struct lab_spec){ .caps = "\"CAP_MADE_UP\"" }, -EINVAL,
+		"unknown capability \"CAP_MADE_UP\"");
 }
 
 static void test_ambient(void **state)
 {
-	struct lab_spec parts = { .user = "{\"uid\":1000,\"gid\":1000}", .caps = "\"CAP_KILL\"",
-				  .script = "grep Cap /proc/self/status | cut -c 9- | tr '\\n' ' '" };
+	struct lab_spec parts = { .user = "{\"uid\":1000,\"gid\":1000}",
+				  .caps = "\"CAP_KILL\"",
+				  .script =
+					  "grep Cap /proc/self/status | cut -c 9- | tr '\\n' ' '" };
 	char *names[] = { (char *)"CAP_KILL" };
 	struct error e = ERROR_INIT;
 	Grpc__Spec *spec;
@@ -257,8 +320,8 @@ static void test_ambient(void **state)
 		fail_msg("%s", e.text);
 	lab_start(&run);
 	lab_finish(&run);
-	assert_string_equal(run.stdout_text,
-			    "0000000000000020 0000000000000020 0000000000000020 0000000000000020 0000000000000020 ");
+	assert_string_equal(run.stdout_text, "0000000000000020 0000000000000020 0000000000000020 "
+					     "0000000000000020 0000000000000020 ");
 	c->n_inheritable = c->n_ambient = 0;
 	c->inheritable = c->ambient = NULL;
 	oci_spec_free(spec);
@@ -267,12 +330,18 @@ static void test_ambient(void **state)
 static void test_user(void **state)
 {
 	lab_need();
-	expect(&(struct lab_spec){ .user = "{\"uid\":1000,\"gid\":100,\"additionalGids\":[5,6],\"umask\":63}",
-				   .script = "id -u; id -g; id -G; umask; echo $HOME; stat -c %u /proc/self/fd/1 -L" },
-	       "1000\n100\n100 5 6\n0077\n/home/user\n1000\n");
+	expect(
+		&(struct lab_spec){
+			.user = "{\"uid\":1000,\"gid\":100,\"additionalGids\":[5,6],\"umask\":63}",
+			.script = "id -u; id -g; id -G; umask; echo $HOME; stat -c %u "
+				  "/proc/self/fd/1 -L" },
+		"1000\n100\n100 5 6\n0077\n/home/user\n1000\n");
 	expect(&(struct lab_spec){ .script = "umask; echo $HOME" }, "0022\n/root\n");
-	expect(&(struct lab_spec){ .user = "{\"uid\":4321,\"gid\":0}", .script = "echo $HOME" }, "/\n");
-	expect(&(struct lab_spec){ .env = "[\"PATH=/bin\",\"HOME=/mine\",\"A=1\",\"A=2\"]", .script = "echo $HOME $A" }, "/mine 2\n");
+	expect(&(struct lab_spec){ .user = "{\"uid\":4321,\"gid\":0}", .script = "echo $HOME" },
+	       "/\n");
+	expect(&(struct lab_spec){ .env = "[\"PATH=/bin\",\"HOME=/mine\",\"A=1\",\"A=2\"]",
+				   .script = "echo $HOME $A" },
+	       "/mine 2\n");
 }
 
 static void string_user(const char *uid, const char *gid, const char *want)
@@ -309,44 +378,66 @@ static void test_string_user(void **state)
 static void test_limits_and_scores(void **state)
 {
 	lab_need();
-	expect(&(struct lab_spec){ .process = ",\"rlimits\":[{\"type\":\"RLIMIT_NOFILE\",\"soft\":33,\"hard\":44},"
-					      "{\"type\":\"RLIMIT_CORE\",\"soft\":0,\"hard\":0}],\"oomScoreAdj\":321",
-				   .script = "ulimit -n; ulimit -Hn; ulimit -c; cat /proc/self/oom_score_adj" },
-	       "33\n44\n0\n321\n");
-	refused(&(struct lab_spec){ .process = ",\"rlimits\":[{\"type\":\"RLIMIT_FUN\",\"soft\":1,\"hard\":1}]" }, -EINVAL,
-		"unknown rlimit \"RLIMIT_FUN\"");
+	expect(
+		&(struct lab_spec){
+			.process = ",\"rlimits\":[{\"type\":\"RLIMIT_NOFILE\",\"soft\":33,\"hard\":"
+				   "44},"
+				   "{\"type\":\"RLIMIT_CORE\",\"soft\":0,\"hard\":0}],"
+				   "\"oomScoreAdj\":321",
+			.script =
+				"ulimit -n; ulimit -Hn; ulimit -c; cat /proc/self/oom_score_adj" },
+		"33\n44\n0\n321\n");
+	refused(
+		&(struct lab_spec){
+			.process =
+				",\"rlimits\":[{\"type\":\"RLIMIT_FUN\",\"soft\":1,\"hard\":1}]" },
+		-EINVAL, "unknown rlimit \"RLIMIT_FUN\"");
 }
 
 static void test_priorities(void **state)
 {
 	lab_need();
-	expect(&(struct lab_spec){ .process = ",\"scheduler\":{\"policy\":\"SCHED_BATCH\",\"nice\":5},\"ioPriority\":{\"class\":"
+	expect(&(struct lab_spec){ .process = ",\"scheduler\":{\"policy\":\"SCHED_BATCH\",\"nice\":"
+					      "5},\"ioPriority\":{\"class\":"
 					      "\"IOPRIO_CLASS_IDLE\",\"priority\":7}",
 				   .linux = ",\"personality\":{\"domain\":\"LINUX32\"}",
-				   .script = "cut -d ' ' -f 19,41 /proc/self/stat; ionice -p 1 | cut -c 1-4; uname -m" },
+				   .script = "cut -d ' ' -f 19,41 /proc/self/stat; ionice -p 1 | "
+					     "cut -c 1-4; uname -m" },
 	       "5 3\nidle\ni686\n");
-	refused(&(struct lab_spec){ .process = ",\"scheduler\":{\"policy\":\"SCHED_FAST\"}" }, -EINVAL, "SCHED_FAST");
+	refused(&(struct lab_spec){ .process = ",\"scheduler\":{\"policy\":\"SCHED_FAST\"}" },
+		-EINVAL, "SCHED_FAST");
 }
 
 static void test_names_and_sysctls(void **state)
 {
 	lab_need();
-	expect(&(struct lab_spec){ .top = ",\"hostname\":\"box\",\"domainname\":\"dom\"",
-				   .linux = ",\"sysctl\":{\"net.ipv4.ip_forward\":\"1\",\"kernel.shmmax\":\"4096\",\"net/ipv4/ip_default_ttl\":\"17\"}",
-				   .script = "hostname; cat /proc/sys/kernel/domainname /proc/sys/net/ipv4/ip_forward "
-					     "/proc/sys/kernel/shmmax /proc/sys/net/ipv4/ip_default_ttl; ip link show lo | grep -c UP,LOWER_UP" },
-	       "box\ndom\n1\n4096\n17\n1\n");
-	refused(&(struct lab_spec){ .linux = ",\"sysctl\":{\"kernel.no.such\":\"1\"}" }, -ENOENT, "sysctl kernel.no.such");
-	refused(&(struct lab_spec){ .top = ",\"hostname\":\"box\"", .namespaces = "{\"type\":\"pid\"},{\"type\":\"mount\"}" }, -EINVAL,
-		"uts namespace");
+	expect(
+		&(struct lab_spec){
+			.top = ",\"hostname\":\"box\",\"domainname\":\"dom\"",
+			.linux = ",\"sysctl\":{\"net.ipv4.ip_forward\":\"1\",\"kernel.shmmax\":"
+				 "\"4096\",\"net/ipv4/ip_default_ttl\":\"17\"}",
+			.script = "hostname; cat /proc/sys/kernel/domainname "
+				  "/proc/sys/net/ipv4/ip_forward "
+				  "/proc/sys/kernel/shmmax /proc/sys/net/ipv4/ip_default_ttl; ip "
+				  "link show lo | grep -c UP,LOWER_UP" },
+		"box\ndom\n1\n4096\n17\n1\n");
+	refused(&(struct lab_spec){ .linux = ",\"sysctl\":{\"kernel.no.such\":\"1\"}" }, -ENOENT,
+		"sysctl kernel.no.such");
+	refused(&(struct lab_spec){ .top = ",\"hostname\":\"box\"",
+				    .namespaces = "{\"type\":\"pid\"},{\"type\":\"mount\"}" },
+		-EINVAL, "uts namespace");
 }
 
 static void test_working_directory(void **state)
 {
 	lab_need();
 	expect(&(struct lab_spec){ .cwd = "\"/made/by/us\"", .script = "pwd" }, "/made/by/us\n");
-	/* A user that may not enter a directory of root's gets into it all the same, as with runc. */
-	expect(&(struct lab_spec){ .cwd = "\"/closed\"", .user = "{\"uid\":1000,\"gid\":1000}", .script = "pwd" }, "/closed\n");
+	/* A user that may not enter a directory of root's gets into it all the same, as with runc.
+	 */
+	expect(&(struct lab_spec){ .cwd = "\"/closed\"",
+				   .user = "{\"uid\":1000,\"gid\":1000}",
+				   .script = "pwd" },
+	       "/closed\n");
 	refused(&(struct lab_spec){ .cwd = "\"/data/old\"" }, -ENOTDIR, "working directory");
 	refused(&(struct lab_spec){ .cwd = "\"/proc/self/fd/3\"" }, -ELOOP, "/proc/self/fd/3");
 }
@@ -354,30 +445,38 @@ static void test_working_directory(void **state)
 static void test_new_privileges(void **state)
 {
 	lab_need();
-	expect(&(struct lab_spec){ .script = "grep NoNewPrivs /proc/self/status" }, "NoNewPrivs:\t0\n");
-	expect(&(struct lab_spec){ .process = ",\"noNewPrivileges\":true", .script = "grep NoNewPrivs /proc/self/status" },
+	expect(&(struct lab_spec){ .script = "grep NoNewPrivs /proc/self/status" },
+	       "NoNewPrivs:\t0\n");
+	expect(&(struct lab_spec){ .process = ",\"noNewPrivileges\":true",
+				   .script = "grep NoNewPrivs /proc/self/status" },
 	       "NoNewPrivs:\t1\n");
 }
 
-#define SECCOMP(rules) ",\"seccomp\":{\"defaultAction\":\"SCMP_ACT_ALLOW\",\"syscalls\":[" rules "]}"
+#define SECCOMP(rules) \
+	",\"seccomp\":{\"defaultAction\":\"SCMP_ACT_ALLOW\",\"syscalls\":[" rules "]}"
 
 static void test_seccomp(void **state)
 {
-	static const char script[] = "exec 2>&1; grep Seccomp: /proc/self/status; mkdir /data/d; mknod /data/n p; echo alive";
+	static const char script[] = "exec 2>&1; grep Seccomp: /proc/self/status; mkdir /data/d; "
+				     "mknod /data/n p; echo alive";
 
 	lab_need();
 	for (int nnp = 0; nnp < 2; nnp++) {
-		expect(&(struct lab_spec){
-			       .process = nnp ? ",\"noNewPrivileges\":true" : "",
-			       .linux = SECCOMP("{\"names\":[\"mkdir\",\"mkdirat\",\"no_such_call\"],\"action\":\"SCMP_ACT_ERRNO\","
-						"\"errnoRet\":18},{\"names\":[\"mknod\",\"mknodat\"],\"action\":\"SCMP_ACT_ERRNO\"}"),
-			       .script = script },
-		       "Seccomp:\t2\nmkdir: can't create directory '/data/d': Invalid cross-device link\n"
+		expect(&(struct lab_spec){ .process = nnp ? ",\"noNewPrivileges\":true" : "",
+					   .linux = SECCOMP(
+						   "{\"names\":[\"mkdir\",\"mkdirat\",\"no_such_"
+						   "call\"],\"action\":\"SCMP_ACT_ERRNO\","
+						   "\"errnoRet\":18},{\"names\":[\"mknod\","
+						   "\"mknodat\"],\"action\":\"SCMP_ACT_ERRNO\"}"),
+					   .script = script },
+		       "Seccomp:\t2\nmkdir: can't create directory '/data/d': Invalid cross-device "
+		       "link\n"
 		       "mknod: /data/n: Operation not permitted\nalive\n");
 	}
 	/* What the set-up needs last is not what the profile must allow. */
 	expect(&(struct lab_spec){ .process = ",\"noNewPrivileges\":true",
-				   .linux = SECCOMP("{\"names\":[\"setresuid\",\"capset\",\"recvfrom\",\"setgroups\",\"fchdir\"],"
+				   .linux = SECCOMP("{\"names\":[\"setresuid\",\"capset\","
+						    "\"recvfrom\",\"setgroups\",\"fchdir\"],"
 						    "\"action\":\"SCMP_ACT_KILL_PROCESS\"}"),
 				   .script = "echo alive" },
 	       "alive\n");
@@ -388,17 +487,27 @@ static void test_seccomp_arguments(void **state)
 	lab_need();
 	/* sethostname's length: 3 and 5 are alternatives, since they concern one argument. */
 	expect(&(struct lab_spec){ .caps = "\"CAP_SYS_ADMIN\"",
-				   .linux = ",\"seccomp\":{\"defaultAction\":\"SCMP_ACT_ALLOW\",\"architectures\":[\"SCMP_ARCH_X86_64\","
-					    "\"SCMP_ARCH_X86\"],\"flags\":[\"SECCOMP_FILTER_FLAG_LOG\",\"SECCOMP_FILTER_FLAG_SPEC_ALLOW\"],"
-					    "\"syscalls\":[{\"names\":[\"sethostname\"],\"action\":\"SCMP_ACT_ERRNO\",\"args\":["
-					    "{\"index\":1,\"value\":3,\"op\":\"SCMP_CMP_EQ\"},{\"index\":1,\"value\":5,\"op\":"
+				   .linux = ",\"seccomp\":{\"defaultAction\":\"SCMP_ACT_ALLOW\","
+					    "\"architectures\":[\"SCMP_ARCH_X86_64\","
+					    "\"SCMP_ARCH_X86\"],\"flags\":[\"SECCOMP_FILTER_FLAG_"
+					    "LOG\",\"SECCOMP_FILTER_FLAG_SPEC_ALLOW\"],"
+					    "\"syscalls\":[{\"names\":[\"sethostname\"],\"action\":"
+					    "\"SCMP_ACT_ERRNO\",\"args\":["
+					    "{\"index\":1,\"value\":3,\"op\":\"SCMP_CMP_EQ\"},{"
+					    "\"index\":1,\"value\":5,\"op\":"
 					    "\"SCMP_CMP_EQ\"}]}]}",
-				   .script = "for h in abc abcd abcde; do hostname $h 2>/dev/null && hostname; done" },
+				   .script = "for h in abc abcd abcde; do hostname $h 2>/dev/null "
+					     "&& hostname; done" },
 	       "abcd\n");
-	refused(&(struct lab_spec){ .linux = ",\"seccomp\":{\"defaultAction\":\"SCMP_ACT_SING\"}" }, -EINVAL,
-		"unsupported action \"SCMP_ACT_SING\"");
-	refused(&(struct lab_spec){ .linux = SECCOMP("{\"names\":[\"mkdir\"],\"action\":\"SCMP_ACT_NOTIFY\"}") }, -EINVAL, "SCMP_ACT_NOTIFY");
-	refused(&(struct lab_spec){ .linux = SECCOMP("{\"names\":[\"mkdir\"],\"action\":\"SCMP_ACT_ERRNO\",\"args\":[{\"index\":6,"
+	refused(&(struct lab_spec){ .linux = ",\"seccomp\":{\"defaultAction\":\"SCMP_ACT_SING\"}" },
+		-EINVAL, "unsupported action \"SCMP_ACT_SING\"");
+	refused(
+		&(struct lab_spec){
+			.linux =
+				SECCOMP("{\"names\":[\"mkdir\"],\"action\":\"SCMP_ACT_NOTIFY\"}") },
+		-EINVAL, "SCMP_ACT_NOTIFY");
+	refused(&(struct lab_spec){ .linux = SECCOMP("{\"names\":[\"mkdir\"],\"action\":\"SCMP_ACT_"
+						     "ERRNO\",\"args\":[{\"index\":6,"
 						     "\"op\":\"SCMP_CMP_EQ\"}]}") },
 		-EINVAL, "argument index 6");
 }
@@ -413,17 +522,21 @@ static void test_command_errors(void **state)
 		{ "[\"foo\"]", "exec: \"foo\": executable file not found in $PATH", -ENOENT },
 		{ "[\"plain\"]", "exec: \"plain\": executable file not found in $PATH", -ENOENT },
 		{ "[\"/foo\"]", "exec: \"/foo\": stat /foo: no such file or directory", -ENOENT },
-		{ "[\"./bin/foo\"]", "exec: \"./bin/foo\": stat ./bin/foo: no such file or directory", -ENOENT },
+		{ "[\"./bin/foo\"]",
+		  "exec: \"./bin/foo\": stat ./bin/foo: no such file or directory", -ENOENT },
 		{ "[\"/bin/plain\"]", "exec: \"/bin/plain\": permission denied", -EACCES },
 		{ "[\"/bin\"]", "exec: \"/bin\": is a directory", -EISDIR },
-		{ "[\"/bin/sh/x\"]", "exec: \"/bin/sh/x\": stat /bin/sh/x: not a directory", -ENOTDIR },
+		{ "[\"/bin/sh/x\"]", "exec: \"/bin/sh/x\": stat /bin/sh/x: not a directory",
+		  -ENOTDIR },
 	};
 
 	lab_need();
 	for (size_t i = 0; i < ARRAY_SIZE(cases); i++) {
 		struct error e = ERROR_INIT;
 
-		assert_string_equal(lab_refusal(&(struct lab_spec){ .args = cases[i].args }, &run, &e), cases[i].text);
+		assert_string_equal(lab_refusal(&(struct lab_spec){ .args = cases[i].args }, &run,
+						&e),
+				    cases[i].text);
 		assert_int_equal(e.code, cases[i].code);
 	}
 }
@@ -450,16 +563,27 @@ static void test_exec_error(void **state)
 static void test_refusals(void **state)
 {
 	lab_need();
-	refused(&(struct lab_spec){ .process = ",\"apparmorProfile\":\"strict\"" }, -EOPNOTSUPP, "AppArmor profile \"strict\"");
-	refused(&(struct lab_spec){ .process = ",\"selinuxLabel\":\"a:b:c\"" }, -EOPNOTSUPP, "SELinux");
-	refused(&(struct lab_spec){ .namespaces = "{\"type\":\"mount\"},{\"type\":\"mount\"}" }, -EINVAL, "listed twice");
-	refused(&(struct lab_spec){ .namespaces = "{\"type\":\"mount\"},{\"type\":\"ipc\",\"path\":\"/proc/self/ns/net\"}" }, -EINVAL,
-		"/proc/self/ns/net is not a ipc namespace");
-	refused(&(struct lab_spec){ .namespaces = "{\"type\":\"mount\"},{\"type\":\"ipc\",\"path\":\"/etc/hosts\"}" }, -EINVAL,
-		"is not a namespace");
-	refused(&(struct lab_spec){ .linux = ",\"cgroupsPath\":\"/a/../../b\"" }, -EINVAL, "bad part \"..\"");
-	refused(&(struct lab_spec){ .linux = ",\"rootfsPropagation\":\"sideways\"" }, -EINVAL, "rootfsPropagation");
-	expect(&(struct lab_spec){ .process = ",\"apparmorProfile\":\"unconfined\"", .script = "echo ok" }, "ok\n");
+	refused(&(struct lab_spec){ .process = ",\"apparmorProfile\":\"strict\"" }, -EOPNOTSUPP,
+		"AppArmor profile \"strict\"");
+	refused(&(struct lab_spec){ .process = ",\"selinuxLabel\":\"a:b:c\"" }, -EOPNOTSUPP,
+		"SELinux");
+	refused(&(struct lab_spec){ .namespaces = "{\"type\":\"mount\"},{\"type\":\"mount\"}" },
+		-EINVAL, "listed twice");
+	refused(&(struct lab_spec){ .namespaces = "{\"type\":\"mount\"},{\"type\":\"ipc\",\"path\":"
+						  "\"/proc/self/ns/net\"}" },
+		-EINVAL, "/proc/self/ns/net is not a ipc namespace");
+	refused(
+		&(struct lab_spec){
+			.namespaces =
+				"{\"type\":\"mount\"},{\"type\":\"ipc\",\"path\":\"/etc/hosts\"}" },
+		-EINVAL, "is not a namespace");
+	refused(&(struct lab_spec){ .linux = ",\"cgroupsPath\":\"/a/../../b\"" }, -EINVAL,
+		"bad part \"..\"");
+	refused(&(struct lab_spec){ .linux = ",\"rootfsPropagation\":\"sideways\"" }, -EINVAL,
+		"rootfsPropagation");
+	expect(&(struct lab_spec){ .process = ",\"apparmorProfile\":\"unconfined\"",
+				   .script = "echo ok" },
+	       "ok\n");
 }
 
 /* Nothing of the agent's comes along: neither descriptors nor its program. */
@@ -468,19 +592,24 @@ static void test_no_leaks(void **state)
 	int leak = open("/etc/hosts", O_RDONLY); /* on purpose without O_CLOEXEC */
 
 	lab_need();
-	expect(&(struct lab_spec){ .script = "ls /proc/self/fd | wc -l; readlink /proc/1/exe; tr '\\0' ' ' </proc/1/environ; "
+	expect(&(struct lab_spec){ .script = "ls /proc/self/fd | wc -l; readlink /proc/1/exe; tr "
+					     "'\\0' ' ' </proc/1/environ; "
 					     "grep -c . /proc/self/mountinfo" },
 	       "4\n/bin/busybox\nPATH=/bin HOME=/root 4\n");
-	expect(&(struct lab_spec){ .args = "[\"/bin/busybox\",\"grep\",\"-E\",\"Sig(Blk|Ign)\",\"/proc/self/status\"]" },
+	expect(&(struct lab_spec){ .args = "[\"/bin/busybox\",\"grep\",\"-E\",\"Sig(Blk|Ign)\",\"/"
+					   "proc/self/status\"]" },
 	       "SigBlk:\t0000000000000000\nSigIgn:\t0000000000000000\n");
 	close(leak);
 }
 
 static void test_terminal(void **state)
 {
-	struct lab_spec parts = { .process = ",\"terminal\":true,\"consoleSize\":{\"height\":33,\"width\":77}",
-				  .script = "tty; stty size; test -c /dev/console && echo console; [ -t 2 ] && read x && echo got $x",
-				  .user = "{\"uid\":1000,\"gid\":1000}" };
+	struct lab_spec parts = {
+		.process = ",\"terminal\":true,\"consoleSize\":{\"height\":33,\"width\":77}",
+		.script = "tty; stty size; test -c /dev/console && echo console; [ -t 2 ] && read "
+			  "x && echo got $x",
+		.user = "{\"uid\":1000,\"gid\":1000}"
+	};
 	struct error e = ERROR_INIT;
 	char text[512] = "";
 	size_t n = 0;
@@ -502,10 +631,12 @@ static void test_terminal(void **state)
 	assert_non_null(strstr(text, "got hello\r\n"));
 	oci_spec_free(spec);
 	refused(&(struct lab_spec){ .process = ",\"terminal\":true",
-				    .mounts = ",{\"destination\":\"/dev/pts\",\"type\":\"tmpfs\",\"source\":\"tmpfs\"}" },
+				    .mounts = ",{\"destination\":\"/dev/"
+					      "pts\",\"type\":\"tmpfs\",\"source\":\"tmpfs\"}" },
 		-ENOENT, "terminal: the container's /dev/pts/ptmx");
 	refused(&(struct lab_spec){ .process = ",\"terminal\":true",
-				    .mounts = ",{\"destination\":\"/dev/pts/ptmx\",\"source\":\"/dev/null\",\"options\":[\"bind\"]}" },
+				    .mounts = ",{\"destination\":\"/dev/pts/ptmx\",\"source\":\"/"
+					      "dev/null\",\"options\":[\"bind\"]}" },
 		-EINVAL, "is not that of a devpts");
 }
 
@@ -532,48 +663,67 @@ static void test_hooks(void **state)
 
 	lab_need();
 	/* createContainer: in the container's namespaces, but before its root is entered. */
-	top = xasprintf(",\"hostname\":\"late\",\"hooks\":{\"createContainer\":[{\"path\":\"/bin/sh\",\"args\":[\"sh\",\"-c\","
-			"\"(readlink /proc/self/ns/net; cat) >%s\"],\"env\":[\"PATH=/bin:/usr/bin\"]}],"
-			"\"startContainer\":[{\"path\":\"/bin/sh\",\"args\":[\"sh\",\"-c\",\"hostname >/data/started\"]}]}", file);
-	expect(&(struct lab_spec){
-		       .top = top,
-		       .script = "[ \"$(head -1 /data/hook)\" = \"$(readlink /proc/self/ns/net)\" ] && echo same; cat /data/started; "
-				 "grep -c '\"status\":\"creating\"' /data/hook",
-		       .caps = "\"CAP_DAC_OVERRIDE\"" },
-	       "same\nlate\n1\n");
-	refused(&(struct lab_spec){ .top = ",\"hooks\":{\"createContainer\":[{\"path\":\"/bin/sh\",\"args\":[\"sh\",\"-c\",\"echo why; "
+	top = xasprintf(
+		",\"hostname\":\"late\",\"hooks\":{\"createContainer\":[{\"path\":\"/bin/"
+		"sh\",\"args\":[\"sh\",\"-c\","
+		"\"(readlink /proc/self/ns/net; cat) >%s\"],\"env\":[\"PATH=/bin:/usr/bin\"]}],"
+		"\"startContainer\":[{\"path\":\"/bin/sh\",\"args\":[\"sh\",\"-c\",\"hostname "
+		">/data/started\"]}]}",
+		file);
+	expect(
+		&(struct lab_spec){
+			.top = top,
+			.script = "[ \"$(head -1 /data/hook)\" = \"$(readlink /proc/self/ns/net)\" "
+				  "] && echo same; cat /data/started; "
+				  "grep -c '\"status\":\"creating\"' /data/hook",
+			.caps = "\"CAP_DAC_OVERRIDE\"" },
+		"same\nlate\n1\n");
+	refused(&(struct lab_spec){ .top = ",\"hooks\":{\"createContainer\":[{\"path\":\"/bin/"
+					   "sh\",\"args\":[\"sh\",\"-c\",\"echo why; "
 					   "exit 3\"]}]}" },
 		-EIO, "why");
 }
 
 static const char user_namespace[] =
-	"{\"type\":\"pid\"},{\"type\":\"ipc\"},{\"type\":\"uts\"},{\"type\":\"mount\"},{\"type\":\"network\"},{\"type\":\"cgroup\"},"
+	"{\"type\":\"pid\"},{\"type\":\"ipc\"},{\"type\":\"uts\"},{\"type\":\"mount\"},{\"type\":"
+	"\"network\"},{\"type\":\"cgroup\"},"
 	"{\"type\":\"user\"}";
-#define USER_MAPS                                                                                                     \
-	",\"uidMappings\":[{\"containerID\":0,\"hostID\":100000,\"size\":65536}],"                                     \
+#define USER_MAPS                                                                  \
+	",\"uidMappings\":[{\"containerID\":0,\"hostID\":100000,\"size\":65536}]," \
 	"\"gidMappings\":[{\"containerID\":0,\"hostID\":200000,\"size\":65536}]"
 
 static void test_user_namespace(void **state)
 {
 	lab_need();
-	expect(&(struct lab_spec){
-		       .namespaces = user_namespace,
-		       .linux = USER_MAPS ",\"maskedPaths\":[\"/proc/kallsyms\"],\"readonlyPaths\":[\"/proc/sys\"]",
-		       .mounts = ",{\"destination\":\"/sys\",\"type\":\"sysfs\",\"source\":\"sysfs\",\"options\":[\"ro\"]}",
-		       .top = ",\"hostname\":\"mapped\"",
-		       .process = ",\"rlimits\":[{\"type\":\"RLIMIT_NOFILE\",\"soft\":100,\"hard\":200}],\"terminal\":false",
-		       .script = "id -u; tr -s ' ' </proc/self/uid_map; stat -c '%u %t:%T' /dev/null; echo x >/dev/null && hostname; "
-				 "ulimit -Hn; (>/etc/new) 2>&1; wc -c </proc/kallsyms; ls /sys/kernel | grep -c notes" },
-	       "0\n 0 100000 65536\n65534 1:3\nmapped\n200\n/bin/sh: can't create /etc/new: Permission denied\n0\n1\n");
+	expect(
+		&(struct lab_spec){
+			.namespaces = user_namespace,
+			.linux = USER_MAPS
+			",\"maskedPaths\":[\"/proc/kallsyms\"],\"readonlyPaths\":[\"/proc/sys\"]",
+			.mounts = ",{\"destination\":\"/"
+				  "sys\",\"type\":\"sysfs\",\"source\":\"sysfs\",\"options\":["
+				  "\"ro\"]}",
+			.top = ",\"hostname\":\"mapped\"",
+			.process = ",\"rlimits\":[{\"type\":\"RLIMIT_NOFILE\",\"soft\":100,"
+				   "\"hard\":200}],\"terminal\":false",
+			.script = "id -u; tr -s ' ' </proc/self/uid_map; stat -c '%u %t:%T' "
+				  "/dev/null; echo x >/dev/null && hostname; "
+				  "ulimit -Hn; (>/etc/new) 2>&1; wc -c </proc/kallsyms; ls "
+				  "/sys/kernel | grep -c notes" },
+		"0\n 0 100000 65536\n65534 1:3\nmapped\n200\n/bin/sh: can't create /etc/new: "
+		"Permission denied\n0\n1\n");
 }
 
 static void test_time_namespace(void **state)
 {
 	lab_need();
-	expect(&(struct lab_spec){ .namespaces = "{\"type\":\"pid\"},{\"type\":\"mount\"},{\"type\":\"time\"}",
-				   .linux = ",\"timeOffsets\":{\"boottime\":{\"secs\":100000000}}",
-				   .script = "[ $(cut -d . -f 1 /proc/uptime) -gt 100000000 ] && echo shifted" },
-	       "shifted\n");
+	expect(
+		&(struct lab_spec){
+			.namespaces = "{\"type\":\"pid\"},{\"type\":\"mount\"},{\"type\":\"time\"}",
+			.linux = ",\"timeOffsets\":{\"boottime\":{\"secs\":100000000}}",
+			.script =
+				"[ $(cut -d . -f 1 /proc/uptime) -gt 100000000 ] && echo shifted" },
+		"shifted\n");
 }
 
 int main(void)

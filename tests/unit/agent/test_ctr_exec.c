@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Processes beside a container's init, containers that share namespaces, and the cgroup around them. */
+/* Processes beside a container's init, containers that share namespaces, and the cgroup around
+ * them. */
 #include "ctrlab.h"
 
 #include "base/fd.h"
@@ -74,27 +75,44 @@ static const char *exec_output(const struct lab_spec *parts, const struct ctr_re
 
 static void test_exec(void **state)
 {
-	host_up(&(struct lab_spec){ .args = SLEEP, .top = ",\"hostname\":\"inner\"",
-				    .linux = ",\"seccomp\":{\"defaultAction\":\"SCMP_ACT_ALLOW\",\"syscalls\":[{\"names\":[\"mkdir\","
-					     "\"mkdirat\"],\"action\":\"SCMP_ACT_ERRNO\",\"errnoRet\":18}]}" });
-	assert_string_equal(exec_output(&(struct lab_spec){ .script = "tr '\\0' ' ' </proc/1/cmdline; [ $$ != 1 ] && hostname; mkdir /q "
-								      "2>&1; cat /proc/self/cgroup | tail -1; exit 9" },
-					NULL),
-			    "/bin/busybox sleep 1000 inner\nmkdir: can't create directory '/q': Invalid cross-device link\n0::/\n");
+	host_up(&(struct lab_spec){
+		.args = SLEEP,
+		.top = ",\"hostname\":\"inner\"",
+		.linux = ",\"seccomp\":{\"defaultAction\":\"SCMP_ACT_ALLOW\",\"syscalls\":[{"
+			 "\"names\":[\"mkdir\","
+			 "\"mkdirat\"],\"action\":\"SCMP_ACT_ERRNO\",\"errnoRet\":18}]}" });
+	assert_string_equal(
+		exec_output(
+			&(struct lab_spec){
+				.script = "tr '\\0' ' ' </proc/1/cmdline; [ $$ != 1 ] && hostname; "
+					  "mkdir /q "
+					  "2>&1; cat /proc/self/cgroup | tail -1; exit 9" },
+			NULL),
+		"/bin/busybox sleep 1000 inner\nmkdir: can't create directory '/q': Invalid "
+		"cross-device link\n0::/\n");
 	assert_int_equal(run.status, 9);
-	assert_string_equal(exec_output(&(struct lab_spec){
-						.script = "for n in pid ipc uts mnt net cgroup; do [ $(readlink /proc/1/ns/$n) = "
-							  "$(readlink /proc/self/ns/$n) ] || echo $n differs; done; ls /proc/self/fd | wc -l; "
-							  "id -u; pwd; umask; echo $HOME",
-						.user = "{\"uid\":1000,\"gid\":7,\"umask\":18}", .cwd = "\"/tmp\"" },
-					NULL),
-			    "pid differs\nipc differs\nuts differs\nmnt differs\nnet differs\ncgroup differs\n4\n1000\n/tmp\n0022\n/home/user\n");
-	assert_string_equal(exec_output(&(struct lab_spec){
-						.caps = "\"CAP_SYS_PTRACE\",\"CAP_KILL\"",
-						.script = "for n in pid ipc uts mnt net cgroup; do [ $(readlink /proc/1/ns/$n) = "
-							  "$(readlink /proc/self/ns/$n) ] || echo $n differs; done; grep CapEff /proc/self/status" },
-					NULL),
-			    "CapEff:\t0000000000080020\n");
+	assert_string_equal(
+		exec_output(&(struct lab_spec){ .script =
+							"for n in pid ipc uts mnt net cgroup; do [ "
+							"$(readlink /proc/1/ns/$n) = "
+							"$(readlink /proc/self/ns/$n) ] || echo $n "
+							"differs; done; ls /proc/self/fd | wc -l; "
+							"id -u; pwd; umask; echo $HOME",
+						.user = "{\"uid\":1000,\"gid\":7,\"umask\":18}",
+						.cwd = "\"/tmp\"" },
+			    NULL),
+		"pid differs\nipc differs\nuts differs\nmnt differs\nnet differs\ncgroup "
+		"differs\n4\n1000\n/tmp\n0022\n/home/user\n");
+	assert_string_equal(
+		exec_output(
+			&(struct lab_spec){
+				.caps = "\"CAP_SYS_PTRACE\",\"CAP_KILL\"",
+				.script = "for n in pid ipc uts mnt net cgroup; do [ $(readlink "
+					  "/proc/1/ns/$n) = "
+					  "$(readlink /proc/self/ns/$n) ] || echo $n differs; "
+					  "done; grep CapEff /proc/self/status" },
+			NULL),
+		"CapEff:\t0000000000080020\n");
 	host_down();
 }
 
@@ -111,18 +129,22 @@ static void test_exec_errors(void **state)
 	assert_int_equal(run.report.code, -EACCES);
 	/* Only a new container's directory is made. */
 	assert_string_equal(exec_output(&(struct lab_spec){ .cwd = "\"/not/there\"" }, NULL),
-			    "chdir to cwd (\"/not/there\") set in config.json failed: no such file or directory");
+			    "chdir to cwd (\"/not/there\") set in config.json failed: no such file "
+			    "or directory");
 	/* An init that is gone. */
 	kill(host.run.pid, SIGKILL);
 	lab_wait(&host.run);
-	assert_int_equal(lab_exec(host.spec, host.spec->process, &host.pins, host.run.pid, NULL, &run, &e), -ENOMEM);
+	assert_int_equal(lab_exec(host.spec, host.spec->process, &host.pins, host.run.pid, NULL,
+				  &run, &e),
+			 -ENOMEM);
 	assert_non_null(strstr(e.text, "the container's init is gone"));
 	host_down();
 }
 
 static void test_exec_terminal(void **state)
 {
-	struct lab_spec parts = { .process = ",\"terminal\":true", .script = "tty; echo to stderr >&2" };
+	struct lab_spec parts = { .process = ",\"terminal\":true",
+				  .script = "tty; echo to stderr >&2" };
 	struct error e = ERROR_INIT;
 	char text[256] = "";
 	size_t n = 0;
@@ -131,7 +153,8 @@ static void test_exec_terminal(void **state)
 
 	host_up(&(struct lab_spec){ .args = SLEEP });
 	spec = lab_parse(&parts);
-	assert_int_equal(lab_exec(host.spec, spec->process, &host.pins, host.run.pid, NULL, &run, &e), 0);
+	assert_int_equal(
+		lab_exec(host.spec, spec->process, &host.pins, host.run.pid, NULL, &run, &e), 0);
 	assert_int_equal(run.report.type, CTR_READY);
 	lab_start(&run);
 	while ((r = read(run.master, text + n, sizeof(text) - 1 - n)) > 0)
@@ -149,7 +172,8 @@ static void test_exec_string_user(void **state)
 
 	su.uid = (char *)"user";
 	host_up(&(struct lab_spec){ .args = SLEEP });
-	assert_string_equal(exec_output(&(struct lab_spec){ .script = "id -G" }, &rq), "1000 10 63\n");
+	assert_string_equal(exec_output(&(struct lab_spec){ .script = "id -G" }, &rq),
+			    "1000 10 63\n");
 	host_down();
 }
 
@@ -157,15 +181,19 @@ static void test_exec_string_user(void **state)
 static void test_exec_after_swap(void **state)
 {
 	host_up(&(struct lab_spec){
-		.top = ",\"hostname\":\"first\"", .caps = "\"CAP_SYS_ADMIN\",\"CAP_SYS_CHROOT\"",
-		.script = "exec /bin/busybox unshare -m -u sh -c 'mount -t tmpfs none /etc; hostname second; echo moved; exec sleep 1000'" });
+		.top = ",\"hostname\":\"first\"",
+		.caps = "\"CAP_SYS_ADMIN\",\"CAP_SYS_CHROOT\"",
+		.script = "exec /bin/busybox unshare -m -u sh -c 'mount -t tmpfs none /etc; "
+			  "hostname second; echo moved; exec sleep 1000'" });
 	/* Wait for the move. */
 	{
 		struct pollfd p = { .fd = host.run.out, .events = POLLIN };
 
 		assert_int_equal(poll(&p, 1, 20000), 1);
 	}
-	assert_string_equal(exec_output(&(struct lab_spec){ .script = "hostname; ls /etc | wc -l", .caps = "\"CAP_KILL\"" }, NULL),
+	assert_string_equal(exec_output(&(struct lab_spec){ .script = "hostname; ls /etc | wc -l",
+							    .caps = "\"CAP_KILL\"" },
+					NULL),
 			    "first\n2\n");
 	host_down();
 	assert_string_equal(host.run.stdout_text, "moved\n");
@@ -175,19 +203,26 @@ static void test_exec_user_namespace(void **state)
 {
 	host_up(&(struct lab_spec){
 		.args = SLEEP,
-		.namespaces = "{\"type\":\"pid\"},{\"type\":\"ipc\"},{\"type\":\"uts\"},{\"type\":\"mount\"},{\"type\":\"user\"}",
-		.linux = ",\"uidMappings\":[{\"containerID\":0,\"hostID\":100000,\"size\":65536}],"
-			 "\"gidMappings\":[{\"containerID\":0,\"hostID\":200000,\"size\":65536}]" });
-	assert_string_equal(exec_output(&(struct lab_spec){ .script = "id -u; tr -s ' ' </proc/self/uid_map; readlink /proc/1/exe" }, NULL),
-			    "0\n 0 100000 65536\n/bin/busybox\n");
+		.namespaces = "{\"type\":\"pid\"},{\"type\":\"ipc\"},{\"type\":\"uts\"},{\"type\":"
+			      "\"mount\"},{\"type\":\"user\"}",
+		.linux =
+			",\"uidMappings\":[{\"containerID\":0,\"hostID\":100000,\"size\":65536}],"
+			"\"gidMappings\":[{\"containerID\":0,\"hostID\":200000,\"size\":65536}]" });
+	assert_string_equal(
+		exec_output(&(struct lab_spec){ .script = "id -u; tr -s ' ' </proc/self/uid_map; "
+							  "readlink /proc/1/exe" },
+			    NULL),
+		"0\n 0 100000 65536\n/bin/busybox\n");
 	host_down();
 }
 
 /* A second container in the first one's pid, ipc, uts and network namespaces. */
 static void shared_namespaces(const char *namespaces, const char *linux)
 {
-	struct lab_spec parts = { .namespaces = namespaces, .linux = linux,
-				  .script = "tr '\\0' ' ' </proc/1/cmdline; hostname; for n in ipc uts net mnt; do readlink "
+	struct lab_spec parts = { .namespaces = namespaces,
+				  .linux = linux,
+				  .script = "tr '\\0' ' ' </proc/1/cmdline; hostname; for n in ipc "
+					    "uts net mnt; do readlink "
 					    "/proc/self/ns/$n; done; id -u" };
 	struct ctr_request rq = { .id = "caisson-unit-2" };
 	char want[512], text[64];
@@ -196,8 +231,10 @@ static void shared_namespaces(const char *namespaces, const char *linux)
 	Grpc__Spec *spec;
 
 	host_up(&(struct lab_spec){ .args = SLEEP, .top = ",\"hostname\":\"pod\"" });
-	rq.shared = (struct ctr_shared_ns){ .ipc = host.pins.ns[NS_IPC], .uts = host.pins.ns[NS_UTS],
-					    .pid = host.pins.ns[NS_PID], .net = host.pins.ns[NS_NET] };
+	rq.shared = (struct ctr_shared_ns){ .ipc = host.pins.ns[NS_IPC],
+					    .uts = host.pins.ns[NS_UTS],
+					    .pid = host.pins.ns[NS_PID],
+					    .net = host.pins.ns[NS_NET] };
 	spec = lab_parse(&parts);
 	if (lab_create(spec, &rq, &run, &e) < 0)
 		fail_msg("%s", e.text);
@@ -235,8 +272,10 @@ static void test_namespace_paths(void **state)
 	struct ctr_request rq = { .id = "caisson-unit-2", .shared = CTR_SHARED_NS_NONE };
 
 	host_up(&(struct lab_spec){ .args = SLEEP, .top = ",\"hostname\":\"pod\"" });
-	snprintf(json, sizeof(json), "{\"type\":\"mount\"},{\"type\":\"uts\",\"path\":\"/proc/%d/ns/uts\"},"
-		 "{\"type\":\"network\",\"path\":\"/proc/%d/ns/net\"}", (int)host.run.pid, (int)host.run.pid);
+	snprintf(json, sizeof(json),
+		 "{\"type\":\"mount\"},{\"type\":\"uts\",\"path\":\"/proc/%d/ns/uts\"},"
+		 "{\"type\":\"network\",\"path\":\"/proc/%d/ns/net\"}",
+		 (int)host.run.pid, (int)host.run.pid);
 	parts.namespaces = json;
 	spec = lab_parse(&parts);
 	if (lab_create(spec, &rq, &run, &e) < 0)
@@ -284,38 +323,155 @@ static void test_cgroup(void **state)
 	assert_int_equal(ctr_cgroup_remove(LAB_ID), 0);
 }
 
+/* As an init does that manages groups of its own: it moves down and hands the controllers on, which
+ * bars the upper group to processes. */
 static void test_nested_cgroup(void **state)
 {
+	autofree char *below = ctr_cgroup_file(LAB_ID, "a");
+	struct error e = ERROR_INIT;
+
 	host_up(&(struct lab_spec){ .args = SLEEP });
-	assert_int_equal(cgroup_make(LAB_ID "/a/b", NULL), 0);
-	assert_int_equal(cgroup_join(LAB_ID "/a/b", host.run.pid, NULL), 0);
-	assert_string_equal(exec_output(&(struct lab_spec){ .script = "echo in" }, NULL), "in\n");
+	assert_int_equal(mkdir(below, 0755), 0);
+	assert_int_equal(cgroup_join(LAB_ID "/a", host.run.pid, &e), 0);
+	assert_int_equal(cgroup_make(LAB_ID "/a", &e), 0);
+	assert_int_equal(cgroup_join(LAB_ID, 0, &e), -EBUSY);
+	assert_string_equal(
+		exec_output(&(struct lab_spec){ .script = "cat /proc/self/cgroup | tail -1" },
+			    NULL),
+		"0::/a\n");
 	host_down();
 	assert_false(cgroup_exists(LAB_ID));
 }
 
 /* What the guest's kernel lacks is said by name; what is not asked for does not matter. */
-static void test_cgroup_limits(void **state)
+static struct {
+	Grpc__LinuxResources res;
+	Grpc__LinuxPids pids;
+	Grpc__LinuxMemory memory;
+	Grpc__LinuxCPU cpu;
+	Grpc__LinuxBlockIO io;
+} limits;
+
+static void limits_init(void)
+{
+	grpc__linux_resources__init(&limits.res);
+	grpc__linux_pids__init(&limits.pids);
+	grpc__linux_memory__init(&limits.memory);
+	grpc__linux_cpu__init(&limits.cpu);
+	grpc__linux_block_io__init(&limits.io);
+}
+
+/* After the update, or what it says without the controller. */
+static void file_becomes(const char *controller, const char *file, const char *want,
+			 const char *what)
 {
 	struct error e = ERROR_INIT;
-	Grpc__LinuxResources res = GRPC__LINUX_RESOURCES__INIT;
-	Grpc__LinuxPids pids = GRPC__LINUX_PIDS__INIT;
-	uint64_t max;
-	int r;
+	autofree char *text = NULL, *missing = NULL;
+	int r = ctr_cgroup_update(LAB_ID, &limits.res, &e);
+
+	if (!cgroup_has(LAB_ID, controller)) {
+		missing = xasprintf("%s cannot be set: the guest has no %s", what, file);
+		assert_int_equal(r, -EOPNOTSUPP);
+		assert_string_equal(e.text, missing);
+		return;
+	}
+	if (r < 0)
+		fail_msg("%s", e.text);
+	assert_int_equal(cgroup_read(LAB_ID, file, &text), 0);
+	text[strcspn(text, "\n")] = '\0';
+	assert_string_equal(text, want);
+}
+
+static void memory_becomes(int64_t limit, int64_t swap, const char *want, const char *want_swap)
+{
+	autofree char *text = NULL;
+
+	limits.memory.limit = limit;
+	limits.memory.swap = swap;
+	file_becomes("memory", "memory.max", want, "memory.limit");
+	/* Not every kernel counts swap. */
+	if (cgroup_read(LAB_ID, "memory.swap.max", &text) < 0)
+		return;
+	text[strcspn(text, "\n")] = '\0';
+	assert_string_equal(text, want_swap);
+}
+
+static void test_memory_limits(void **state)
+{
+	host_up(&(struct lab_spec){ .args = SLEEP });
+	limits_init();
+	limits.res.memory = &limits.memory;
+	memory_becomes(64 << 20, 0, "67108864", "max");
+	if (!cgroup_has(LAB_ID, "memory")) {
+		host_down();
+		return;
+	}
+	memory_becomes(64 << 20, 96 << 20, "67108864", "33554432");
+	memory_becomes(64 << 20, 64 << 20, "67108864", "0");
+	memory_becomes(0, 128 << 20, "67108864", "67108864");
+	memory_becomes(32 << 20, -1, "33554432", "max");
+	memory_becomes(-1, 0, "max", "max");
+	limits.memory.limit = 0;
+	limits.memory.reservation = 1 << 20;
+	file_becomes("memory", "memory.low", "1048576", "memory.reservation");
+	limits.memory.reservation = 0;
+	limits.memory.checkbeforeupdate = true;
+	limits.memory.limit = 4096;
+	assert_int_equal(ctr_cgroup_update(LAB_ID, &limits.res, NULL), -EBUSY);
+	host_down();
+}
+
+static void test_cpu_limits(void **state)
+{
+	host_up(&(struct lab_spec){ .args = SLEEP });
+	limits_init();
+	limits.res.cpu = &limits.cpu;
+	limits.cpu.shares = 2;
+	file_becomes("cpu", "cpu.weight", "1", "cpu.shares");
+	limits.cpu.shares = 262144;
+	file_becomes("cpu", "cpu.weight", "10000", "cpu.shares");
+	limits.cpu.shares = 1024;
+	file_becomes("cpu", "cpu.weight", "39", "cpu.shares");
+	limits.cpu.shares = 0;
+	limits.cpu.quota = 20000;
+	file_becomes("cpu", "cpu.max", "20000 100000", "cpu.quota");
+	limits.cpu.quota = 0;
+	limits.cpu.period = 50000;
+	file_becomes("cpu", "cpu.max", "20000 50000", "cpu.quota");
+	limits.cpu.quota = -1;
+	limits.cpu.period = 0;
+	file_becomes("cpu", "cpu.max", "max 50000", "cpu.quota");
+	limits.cpu.quota = 0;
+	limits.cpu.has_idle_case = GRPC__LINUX_CPU__HAS_IDLE_IDLE;
+	limits.cpu.idle = 1;
+	file_becomes("cpu", "cpu.idle", "1", "cpu.idle");
+	limits.cpu.has_idle_case = GRPC__LINUX_CPU__HAS_IDLE__NOT_SET;
+	limits.cpu.cpus = (char *)"0";
+	file_becomes("cpuset", "cpuset.cpus", "0", "cpu.cpus");
+	limits.cpu.cpus = (char *)"";
+	limits.cpu.realtimeruntime = 1;
+	assert_int_equal(ctr_cgroup_update(LAB_ID, &limits.res, NULL), -EOPNOTSUPP);
+	host_down();
+}
+
+static void test_other_limits(void **state)
+{
+	Caisson__StringEntry unified = CAISSON__STRING_ENTRY__INIT, *entries[] = { &unified };
 
 	host_up(&(struct lab_spec){ .args = SLEEP });
-	assert_int_equal(ctr_cgroup_update(LAB_ID, &res, &e), 0);
-	pids.limit = 17;
-	res.pids = &pids;
-	r = ctr_cgroup_update(LAB_ID, &res, &e);
-	if (cgroup_has(LAB_ID, "pids")) {
-		assert_int_equal(r, 0);
-		assert_int_equal(cgroup_read_u64(LAB_ID, "pids.max", &max), 0);
-		assert_int_equal(max, 17);
-	} else {
-		assert_int_equal(r, -EOPNOTSUPP);
-		assert_string_equal(e.text, "pids.limit cannot be set: the guest has no pids.max");
-	}
+	limits_init();
+	assert_int_equal(ctr_cgroup_update(LAB_ID, &limits.res, NULL), 0);
+	limits.res.pids = &limits.pids;
+	limits.pids.limit = 17;
+	file_becomes("pids", "pids.max", "17", "pids.limit");
+	limits.pids.limit = -1;
+	file_becomes("pids", "pids.max", "max", "pids.limit");
+	limits.res.pids = NULL;
+	limits.res.unified = entries;
+	limits.res.n_unified = 1;
+	unified.key = (char *)"memory.high";
+	unified.value = (char *)"1048576";
+	file_becomes("memory", "memory.high", "1048576", "memory.high");
 	host_down();
 }
 
@@ -360,7 +516,9 @@ static void test_device_update(void **state)
 {
 	Grpc__LinuxResources res = GRPC__LINUX_RESOURCES__INIT;
 	Grpc__LinuxDeviceCgroup rule = GRPC__LINUX_DEVICE_CGROUP__INIT, *rules[] = { &rule };
-	struct lab_spec open_fuse = { .script = "[ -e /data/f ] || mknod /data/f c 10 229; : </data/f && echo opened" };
+	struct lab_spec open_fuse = {
+		.script = "[ -e /data/f ] || mknod /data/f c 10 229; : </data/f && echo opened"
+	};
 
 	host_up(&(struct lab_spec){ .args = SLEEP });
 	assert_string_equal(exec_output(&open_fuse, NULL), "");
@@ -394,7 +552,9 @@ int main(void)
 		cmocka_unit_test(test_namespace_paths),
 		cmocka_unit_test(test_cgroup),
 		cmocka_unit_test(test_nested_cgroup),
-		cmocka_unit_test(test_cgroup_limits),
+		cmocka_unit_test(test_memory_limits),
+		cmocka_unit_test(test_cpu_limits),
+		cmocka_unit_test(test_other_limits),
 		cmocka_unit_test(test_cgroup_refusals),
 		cmocka_unit_test(test_device_update),
 	};

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* systest - what the tests of src/sys share: skipping aloud, and work in a child that may change itself. */
+/* systest - what the tests of src/sys share: skipping aloud, and work in a child that may change
+ * itself. */
 #pragma once
 
 #include "base/error.h"
@@ -43,10 +44,10 @@ static inline int in_child(void (*fn)(void))
 }
 
 /* For children, where cmocka's asserts do not work: says what failed and ends with 1. */
-#define CHECK(cond)                                                                   \
-	do {                                                                          \
-		if (!(cond)) {                                                        \
+#define CHECK(cond)                                                                       \
+	do {                                                                              \
+		if (!(cond)) {                                                            \
 			fprintf(stderr, "%s:%d: %s failed\n", __FILE__, __LINE__, #cond); \
-			_exit(1);                                                     \
-		}                                                                     \
+			_exit(1);                                                         \
+		}                                                                         \
 	} while (0)

@@ -25,7 +25,8 @@ static void test_names(void **state)
 
 static void test_masks(void **state)
 {
-	char *good[] = { (char *)"CAP_CHOWN", (char *)"CAP_BPF" }, *bad[] = { (char *)"CAP_CHOWN", (char *)"CAP_FUN" };
+	char *good[] = { (char *)"CAP_CHOWN", (char *)"CAP_BPF" },
+	     *bad[] = { (char *)"CAP_CHOWN", (char *)"CAP_FUN" };
 	struct error e = ERROR_INIT;
 	uint64_t mask = 0;
 

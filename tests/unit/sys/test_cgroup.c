@@ -28,7 +28,8 @@ static void name(const char *path, const char *want)
 
 static void test_names(void **state)
 {
-	autofree char *deep = xcalloc(LIMIT_CGROUP_DEPTH + 1, 2 + 1), *longest = xcalloc(1, LIMIT_ID_MAX + 3);
+	autofree char *deep = xcalloc(LIMIT_CGROUP_DEPTH + 1, 2 + 1),
+		      *longest = xcalloc(1, LIMIT_ID_MAX + 3);
 
 	name(NULL, "the-id");
 	name("", "the-id");

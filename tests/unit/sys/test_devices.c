@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * The device program, run twice: by a small interpreter of the instructions it uses, against a plain statement of the
- * rules; and by the kernel, which must load it.
+ * The device program, run twice: by a small interpreter of the instructions it uses, against a
+ * plain statement of the rules; and by the kernel, which must load it.
  */
 #include "systest.h"
 
@@ -61,7 +61,8 @@ static uint64_t interpret(const struct bpf_insn *p, size_t n, const uint32_t ctx
 }
 
 /* The last rule that names the device decides, for each kind of access. */
-static bool allowed(const struct device_rule *rules, size_t n, char type, uint32_t major, uint32_t minor, unsigned int access)
+static bool allowed(const struct device_rule *rules, size_t n, char type, uint32_t major,
+		    uint32_t minor, unsigned int access)
 {
 	for (unsigned int bit = 1; bit <= DEVICE_WRITE; bit <<= 1) {
 		bool ok = false;
@@ -69,7 +70,8 @@ static bool allowed(const struct device_rule *rules, size_t n, char type, uint32
 		for (size_t i = 0; i < n; i++) {
 			const struct device_rule *r = &rules[i];
 
-			if ((r->type == 'a' || r->type == type) && (r->major == DEVICE_ANY || r->major == major) &&
+			if ((r->type == 'a' || r->type == type) &&
+			    (r->major == DEVICE_ANY || r->major == major) &&
 			    (r->minor == DEVICE_ANY || r->minor == minor) && (r->access & bit))
 				ok = r->allow;
 		}
@@ -87,12 +89,15 @@ static void compare(const struct device_rule *rules, size_t n)
 	assert_true(len <= DEVICE_INSNS_MAX(n));
 	for (uint32_t c = 0; c < 2 * 3 * 3 * 8; c++) {
 		uint32_t block = c & 1, major = c / 2 % 3, minor = c / 6 % 3, access = c / 18;
-		uint32_t ctx[3] = { (access << 16) | (block ? BPF_DEVCG_DEV_BLOCK : BPF_DEVCG_DEV_CHAR), major, minor };
+		uint32_t ctx[3] = { (access << 16) |
+					    (block ? BPF_DEVCG_DEV_BLOCK : BPF_DEVCG_DEV_CHAR),
+				    major, minor };
 
 		/* Nothing asked for is not asked. */
 		if (access)
 			assert_int_equal(interpret(p, len, ctx),
-					 allowed(rules, n, block ? 'b' : 'c', major, minor, access));
+					 allowed(rules, n, block ? 'b' : 'c', major, minor,
+						 access));
 	}
 }
 
@@ -138,7 +143,8 @@ static void try_open_all(void)
 
 static void test_kernel(void **state)
 {
-	struct device_rule rules[] = { { false, 'a', DEVICE_ANY, DEVICE_ANY, DEVICE_RWM }, { true, 'c', 1, 5, DEVICE_READ } };
+	struct device_rule rules[] = { { false, 'a', DEVICE_ANY, DEVICE_ANY, DEVICE_RWM },
+				       { true, 'c', 1, 5, DEVICE_READ } };
 	struct device_rule all = { true, 'a', DEVICE_ANY, DEVICE_ANY, DEVICE_RWM };
 	autofree char *path = NULL;
 	autoclose int fd = -1;

@@ -68,7 +68,8 @@ static void compare_arguments(void)
 
 static void test_arguments(void **state)
 {
-	struct filter_arg masked[] = { { 2, 2, 2, "SCMP_CMP_MASKED_EQ" }, { 0, 100, 0, "SCMP_CMP_GE" } };
+	struct filter_arg masked[] = { { 2, 2, 2, "SCMP_CMP_MASKED_EQ" },
+				       { 0, 100, 0, "SCMP_CMP_GE" } };
 	struct filter_arg either[] = { { 1, 7, 0, "SCMP_CMP_EQ" }, { 1, 9, 0, "SCMP_CMP_EQ" } };
 	struct filter_arg bad[] = { { 6, 0, 0, "SCMP_CMP_EQ" }, { 0, 0, 0, "SCMP_CMP_LIKE" } };
 	autoptr(filter) f = NULL;
@@ -97,7 +98,9 @@ static void test_kill(void **state)
 	static const struct {
 		const char *action;
 		int signal;
-	} cases[] = { { "SCMP_ACT_KILL_PROCESS", SIGSYS }, { "SCMP_ACT_KILL", SIGSYS }, { "SCMP_ACT_TRAP", SIGSYS } };
+	} cases[] = { { "SCMP_ACT_KILL_PROCESS", SIGSYS },
+		      { "SCMP_ACT_KILL", SIGSYS },
+		      { "SCMP_ACT_TRAP", SIGSYS } };
 
 	for (size_t i = 0; i < ARRAY_SIZE(cases); i++) {
 		autoptr(filter) f = NULL;
@@ -126,13 +129,15 @@ static void allow_list(void)
 
 static void test_default(void **state)
 {
-	static const char *const allowed[] = { "exit_group", "exit", "write", "fstat", "newfstatat", "read", "close" };
+	static const char *const allowed[] = { "exit_group", "exit", "write", "fstat",
+					       "newfstatat", "read", "close" };
 	autoptr(filter) f = NULL;
 	uint32_t err = ENOSYS;
 
 	assert_int_equal(filter_new("SCMP_ACT_ERRNO", &err, &f, NULL), 0);
 	for (size_t i = 0; i < ARRAY_SIZE(allowed); i++)
-		assert_int_equal(filter_add(f, allowed[i], "SCMP_ACT_ALLOW", NULL, NULL, 0, NULL), 0);
+		assert_int_equal(filter_add(f, allowed[i], "SCMP_ACT_ALLOW", NULL, NULL, 0, NULL),
+				 0);
 	assert_int_equal(filter_add_arch(f, "SCMP_ARCH_X86", NULL), 0);
 	assert_int_equal(filter_add_arch(f, "SCMP_ARCH_X86", NULL), 0);
 	assert_int_equal(filter_add_flag(f, "SECCOMP_FILTER_FLAG_TSYNC", NULL), 0);
@@ -165,10 +170,8 @@ static int down(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_errno),
-		cmocka_unit_test(test_arguments),
-		cmocka_unit_test(test_kill),
-		cmocka_unit_test(test_default),
+		cmocka_unit_test(test_errno),    cmocka_unit_test(test_arguments),
+		cmocka_unit_test(test_kill),     cmocka_unit_test(test_default),
 		cmocka_unit_test(test_refusals),
 	};
 

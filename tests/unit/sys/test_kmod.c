@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Names and dependencies; the kernel itself must refuse what is no module, which tells that it was asked in order. */
+/* Names and dependencies; the kernel itself must refuse what is no module, which tells that it was
+ * asked in order. */
 #include "systest.h"
 
 #include "base/path.h"
@@ -36,7 +37,8 @@ static void test_resolution(void **state)
 	struct error e = ERROR_INIT;
 
 	assert_int_equal(kmod_load(dir, "any", NULL, &e), -ENOENT);
-	put("modules.dep", "kernel/net/a-b.ko: kernel/net/c.ko kernel/d.ko\nkernel/net/a.ko:\nkernel/net/c.ko: kernel/d.ko\nbroken\n");
+	put("modules.dep", "kernel/net/a-b.ko: kernel/net/c.ko "
+			   "kernel/d.ko\nkernel/net/a.ko:\nkernel/net/c.ko: kernel/d.ko\nbroken\n");
 	put("modules.builtin", "kernel/fs/fuse/fuse.ko\nkernel/fs/virtio_fs.ko\n");
 	assert_int_equal(kmod_load(dir, "fuse", NULL, &e), 0);
 	assert_int_equal(kmod_load(dir, "virtio-fs", NULL, &e), 0);

@@ -20,7 +20,8 @@ static void test_names(void **state)
 
 static void test_open(void **state)
 {
-	autoclose int uts = ns_open(0, NS_UTS), again = ns_open(getpid(), NS_UTS), ipc = ns_open(0, NS_IPC);
+	autoclose int uts = ns_open(0, NS_UTS), again = ns_open(getpid(), NS_UTS),
+		      ipc = ns_open(0, NS_IPC);
 	struct error e = ERROR_INIT;
 	autoclose int by_path = ns_open_path("/proc/self/ns/uts", NS_UTS, &e);
 
@@ -59,7 +60,8 @@ static void test_join(void **state)
 
 static void user(void)
 {
-	struct ns_idmap uids[] = { { 0, 100000, 10 }, { 10, 5, 1 } }, gids[] = { { 0, 200000, 10 } };
+	struct ns_idmap uids[] = { { 0, 100000, 10 }, { 10, 5, 1 } },
+			gids[] = { { 0, 200000, 10 } };
 	autoclose int fd = ns_new_user(uids, 2, gids, 1, NULL), bad = -1;
 	struct error e = ERROR_INIT;
 	autofree char *text = NULL;

@@ -32,7 +32,9 @@ static void test_limits(void **state)
 static void schedule(void)
 {
 	char *flags[] = { (char *)"SCHED_FLAG_RESET_ON_FORK" };
-	struct sched_request s = { .policy = "SCHED_BATCH", .nice = 3, .flags = flags, .nflags = 1 };
+	struct sched_request s = {
+		.policy = "SCHED_BATCH", .nice = 3, .flags = flags, .nflags = 1
+	};
 	struct error e = ERROR_INIT;
 
 	CHECK(sched_set(&s, NULL) == 0);
@@ -62,7 +64,8 @@ static void affinity(void)
 
 	CHECK(affinity_set("0", &e) == 0);
 	CPU_ZERO(&set);
-	CHECK(sched_getaffinity(0, sizeof(set), &set) == 0 && CPU_COUNT(&set) == 1 && CPU_ISSET(0, &set));
+	CHECK(sched_getaffinity(0, sizeof(set), &set) == 0 && CPU_COUNT(&set) == 1 &&
+	      CPU_ISSET(0, &set));
 	CHECK(affinity_set("0-3,5", &e) == 0);
 	CHECK(affinity_set("3-1", &e) == -EINVAL);
 	CHECK(affinity_set("a", &e) == -EINVAL);

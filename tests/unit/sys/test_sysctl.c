@@ -61,7 +61,8 @@ static void test_names(void **state)
 static void test_refusals(void **state)
 {
 	struct error e = ERROR_INIT;
-	autofree char *link = xasprintf("%s/sys/out", dir), *file = xasprintf("%s/secret", dir), *text = NULL;
+	autofree char *link = xasprintf("%s/sys/out", dir), *file = xasprintf("%s/secret", dir),
+		      *text = NULL;
 
 	assert_int_equal(sysctl_set(proc, "no.such", "1", &e), -ENOENT);
 	assert_string_equal(e.text, "sysctl no.such: No such file or directory");

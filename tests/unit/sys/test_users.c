@@ -58,9 +58,11 @@ static void test_resolve(void **state)
 	autodone(user) u = USER_INIT;
 	struct error e = ERROR_INIT;
 
-	put("/etc/passwd", "\n#x\nroot:x:0:0:root:/root:/bin/sh\nu:x:1000:1001::/home/u:\nshort:x:5\nneg:x:-1:0::/:\n"
+	put("/etc/passwd", "\n#x\nroot:x:0:0:root:/root:/bin/sh\nu:x:1000:1001::/home/"
+			   "u:\nshort:x:5\nneg:x:-1:0::/:\n"
 			   "v:x:1001:1001::relative:\nlast:x:7:8::/l:/bin/sh");
-	put("/etc/group", "root:x:0:\nus:x:1001:\nwheel:x:10:root,u\naudio:x:63:uu, u,u\nbad:x:zz:u\n");
+	put("/etc/group",
+	    "root:x:0:\nus:x:1001:\nwheel:x:10:root,u\naudio:x:63:uu, u,u\nbad:x:zz:u\n");
 	assert_int_equal(user_resolve(root, "u", NULL, NULL, 0, &u, &e), 0);
 	assert_int_equal(u.uid, 1000);
 	assert_int_equal(u.gid, 1001);
