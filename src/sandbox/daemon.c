@@ -45,10 +45,14 @@ static void daemon_ended(struct loop_source *src, pid_t pid, int status, void *d
 
 	d->pid = 0;
 	d->child = NULL;
-	sandbox_die(d->sandbox, -ECONNRESET, "%s ended %s %d%s%s", d->name,
-		    WIFSIGNALED(status) ? "by signal" : "with status",
-		    WIFSIGNALED(status) ? WTERMSIG(status) : WEXITSTATUS(status), *line ? ": " : "",
-		    line);
+	/* A device that ends well does so because its front-end, the VMM, has gone. */
+	if (WIFEXITED(status) && WEXITSTATUS(status) == 0)
+		sandbox_suspect(d->sandbox, -ECONNRESET, "%s ended", d->name);
+	else
+		sandbox_die(d->sandbox, -ECONNRESET, "%s ended %s %d%s%s", d->name,
+			    WIFSIGNALED(status) ? "by signal" : "with status",
+			    WIFSIGNALED(status) ? WTERMSIG(status) : WEXITSTATUS(status),
+			    *line ? ": " : "", line);
 }
 
 static int daemon_start(struct sandbox *s, struct daemon *d, const char *name, char *const *argv,
@@ -136,26 +140,42 @@ static bool is_rust_virtiofsd(const char *path)
 	return !strstr(out, "FUSE kernel interface version");
 }
 
-static void fs_arguments(const struct sandbox *s, const char *program, int fd, struct strv *argv)
+/*
+ * QEMU's file server with cache=auto forgets a file's pages at every open, so that every exec reads
+ * (and under emulation translates) the program again. With cache=always and names and attributes
+ * that are trusted for a tenth of a second, pages are kept and still dropped when the file has
+ * changed.
+ */
+static void c_virtiofsd_arguments(const struct sandbox *s, struct strv *argv)
 {
 	const struct config_hypervisor *h = &s->config->hypervisor;
-	bool rust = is_rust_virtiofsd(program);
 
-	strv_add(argv, program);
-	strv_addf(argv, "--fd=%d", fd);
-	if (rust) {
-		strv_addf(argv, "--shared-dir=%s/shared", s->dir);
-		strv_addf(argv, "--cache=%s", h->virtio_fs_cache);
+	strv_add(argv, "-o");
+	strv_addf(argv, "source=%s/shared,%s,announce_submounts,sandbox=namespace", s->dir,
+		  str_eq(h->virtio_fs_cache, "never") ? "cache=none" : "cache=always,timeout=0.1");
+	strv_add(argv, "-f");
+	for (size_t i = 0; i < h->virtio_fs_extra_args.n; i++)
+		if (!str_eq(h->virtio_fs_extra_args.v[i], "--announce-submounts")) /* given above */
+			strv_add(argv, h->virtio_fs_extra_args.v[i]);
+}
+
+static void rust_virtiofsd_arguments(const struct sandbox *s, struct strv *argv)
+{
+	const struct config_hypervisor *h = &s->config->hypervisor;
+
+	strv_addf(argv, "--shared-dir=%s/shared", s->dir);
+	strv_addf(argv, "--cache=%s", h->virtio_fs_cache);
+	if (!strv_contains(&h->virtio_fs_extra_args, "--announce-submounts"))
 		strv_add(argv, "--announce-submounts");
-	} else {
-		strv_add(argv, "-o");
-		strv_addf(argv, "source=%s/shared,cache=%s,announce_submounts,sandbox=namespace",
-			  s->dir,
-			  str_eq(h->virtio_fs_cache, "never") ? "none" : h->virtio_fs_cache);
-		strv_add(argv, "-f");
-	}
 	for (size_t i = 0; i < h->virtio_fs_extra_args.n; i++)
 		strv_add(argv, h->virtio_fs_extra_args.v[i]);
+}
+
+static void fs_arguments(const struct sandbox *s, const char *program, int fd, struct strv *argv)
+{
+	strv_add(argv, program);
+	strv_addf(argv, "--fd=%d", fd);
+	(is_rust_virtiofsd(program) ? rust_virtiofsd_arguments : c_virtiofsd_arguments)(s, argv);
 }
 
 int daemon_start_fs(struct sandbox *s, struct error *e)

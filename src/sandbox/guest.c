@@ -44,10 +44,14 @@ static void request_replied(void *data, const struct error *e, const ProtobufCMe
 	struct guest_request *rq = data;
 	const struct sandbox *s = rq->sandbox;
 
-	/* The connection broke because the machine ended: that is the news. */
-	if (e && s->death.code &&
-	    (e->code == -ECONNRESET || e->code == -ECANCELED || e->code == -EPIPE))
-		e = &s->death;
+	/* The connection broke because the machine ended: the reason of that is the news, and is
+	 * told when it is known (guest_disconnect). */
+	if (e && (e->code == -ECONNRESET || e->code == -EPIPE || e->code == -ECANCELED)) {
+		if (!s->death.code && s->state != SANDBOX_STOPPING)
+			return;
+		if (s->death.code)
+			e = &s->death;
+	}
 	request_end(rq, e, resp);
 }
 
@@ -93,8 +97,7 @@ static void agent_closed(void *data)
 {
 	struct sandbox *s = data;
 
-	if (s->state == SANDBOX_READY || s->state == SANDBOX_BOOTING)
-		sandbox_die(s, -ECONNRESET, "the guest's agent closed its connection");
+	sandbox_suspect(s, -ECONNRESET, "the guest's agent closed its connection");
 }
 
 static void agent_dialled(void *data, const struct error *e, int fd, uint32_t port)

@@ -64,6 +64,8 @@ struct sandbox {
 	uint64_t log_size;
 
 	struct loop_source *death_timer; /* defers the end of the machine out of callbacks */
+	struct loop_source *suspicion; /* while a symptom waits for its cause */
+	struct error symptom;
 	bool share_mounted;
 };
 
@@ -111,6 +113,12 @@ struct container {
 /* sandbox.c */
 void sandbox_boot(struct sandbox *s); /* idempotent; containers in boot_waiters are continued */
 void sandbox_die(struct sandbox *s, int code, const char *fmt, ...)
+	__attribute__((format(printf, 3, 4)));
+/*
+ * A symptom of the machine's end (a connection broke, a device process ended because its front-end
+ * went away): the cause is about to be told and may say it better. Without one the symptom counts.
+ */
+void sandbox_suspect(struct sandbox *s, int code, const char *fmt, ...)
 	__attribute__((format(printf, 3, 4)));
 void sandbox_stop(struct sandbox *s);
 void sandbox_save_state(struct sandbox *s);

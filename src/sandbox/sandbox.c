@@ -174,6 +174,28 @@ void sandbox_die(struct sandbox *s, int code, const char *fmt, ...)
 	s->death_timer = loop_add_defer(s->loop, death, s);
 }
 
+#define SUSPICION_MS 500
+
+static void suspicion_confirmed(struct loop_source *src, void *data)
+{
+	struct sandbox *s = data;
+
+	s->suspicion = loop_source_free(s->suspicion);
+	sandbox_die(s, s->symptom.code, "%s", s->symptom.text);
+}
+
+void sandbox_suspect(struct sandbox *s, int code, const char *fmt, ...)
+{
+	va_list ap;
+
+	if (s->suspicion || s->state == SANDBOX_DEAD || s->state == SANDBOX_STOPPING)
+		return;
+	va_start(ap, fmt);
+	error_plainv(&s->symptom, code, fmt, ap);
+	va_end(ap);
+	s->suspicion = loop_add_timer(s->loop, SUSPICION_MS, suspicion_confirmed, s);
+}
+
 static void vmm_event(struct hv *h, enum hv_event ev, const char *text, void *data)
 {
 	static const char *const what[] = {
@@ -183,6 +205,8 @@ static void vmm_event(struct hv *h, enum hv_event ev, const char *text, void *da
 	};
 	struct sandbox *s = data;
 
+	if ((size_t)ev >= ARRAY_SIZE(what) || !what[ev])
+		return; /* not the end of anything */
 	sandbox_die(s, -ECONNRESET, "%s%s%s", what[ev], str_empty(text) ? "" : ": ",
 		    text ? text : "");
 }
@@ -225,6 +249,7 @@ void sandbox_free(struct sandbox *s)
 		return;
 	sandbox_stop(s);
 	loop_source_free(s->death_timer);
+	loop_source_free(s->suspicion);
 	op_abandon(&s->boot);
 	while (!list_empty(&s->containers))
 		container_free(list_entry(s->containers.next, struct container, link));
@@ -264,6 +289,17 @@ static int boot_size(void *data, struct error *e)
 	return sandbox_size(s, first_container(s)->spec, e);
 }
 
+/* Where memory is accounted: the VMM starts in it. -1 where there is none. */
+static int open_cgroup(const char *cgroup)
+{
+	autofree char *memory = cgroup_host_dir(cgroup, "memory");
+	autofree char *unified = memory ? NULL : cgroup_host_dir(cgroup, "");
+
+	if (!memory && !unified)
+		return -1;
+	return open(memory ? memory : unified, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+}
+
 static int boot_cgroup(void *data, struct error *e)
 {
 	struct sandbox *s = data;
@@ -284,6 +320,8 @@ static int boot_cgroup(void *data, struct error *e)
 		s->cgroup = NULL;
 	}
 	sandbox_save_state(s);
+	if (s->cgroup)
+		s->cgroup_fd = open_cgroup(s->cgroup);
 	return 0;
 }
 
@@ -348,7 +386,7 @@ static int machine_new(struct sandbox *s, const struct hv_ops *ops, struct error
 		.uid = s->jail_uid,
 		.gid = s->jail_uid,
 		.debug = h->enable_debug,
-		.cgroup_fd = -1,
+		.cgroup_fd = s->cgroup_fd,
 		.seccomp = h->seccompsandbox,
 		.free_page_reporting = h->reclaim_guest_freed_memory,
 		.entropy = h->entropy_source,

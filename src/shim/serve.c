@@ -101,8 +101,9 @@ static int shim_init(struct shim *s, const struct shim_options *o, struct config
 static void shim_done(struct shim *s)
 {
 	shim_io_done(s);
-	rpc_server_free(s->server);
+	/* Before the connections close: their end tells a client that nothing is left. */
 	sandbox_free(s->sandbox);
+	rpc_server_free(s->server);
 	/* Elsewhere than in the sandbox's directory when containerd chose the place. */
 	if (unlink(s->socket) < 0 && errno != ENOENT)
 		log_warn("remove %s: %s", s->socket, strerror(errno));

@@ -11,6 +11,7 @@
 
 #include "base/log.h"
 #include "base/path.h"
+#include "rpc/handover.h"
 
 #include "google/protobuf/any.pb-c.h"
 #include "google/protobuf/timestamp.pb-c.h"
@@ -223,6 +224,21 @@ static void create_done(void *data, const struct error *e)
 	pid_answer_free(a);
 }
 
+/* The bundle's, or what the command line checked and kept (rpc/handover.h). */
+static int load_spec(const Containerd__Task__V2__CreateTaskRequest *rq, oci_spec **ret,
+		     struct error *e)
+{
+	autofree char *dir = NULL;
+
+	if (!rq->options || !str_eq(rq->options->type_url, HANDOVER_SPEC_DIR))
+		return oci_spec_load(rq->bundle, ret, e);
+	dir = xstrndup((const char *)rq->options->value.data, rq->options->value.len);
+	if (dir[0] != '/')
+		return error_plain(e, EINVAL, HANDOVER_SPEC_DIR " \"%s\" is not an absolute path",
+				   dir);
+	return oci_spec_load(dir, ret, e);
+}
+
 static int create_container(struct shim *s, const Containerd__Task__V2__CreateTaskRequest *rq,
 			    struct pid_answer *a, struct error *e)
 {
@@ -250,7 +266,7 @@ static int create_container(struct shim *s, const Containerd__Task__V2__CreateTa
 			.options = (const char *const *)rq->rootfs[i]->options,
 			.noptions = rq->rootfs[i]->n_options,
 		};
-	r = oci_spec_load(rq->bundle, &p.spec, e);
+	r = load_spec(rq, &p.spec, e);
 	if (r < 0)
 		return r;
 	r = oci_spec_check(p.spec, rq->bundle, e);

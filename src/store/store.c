@@ -247,7 +247,7 @@ static int cgroups_check(const struct field *f, const void *at, struct error *e)
 		autodone(strv) parts = STRV_INIT;
 
 		strv_split(&parts, v->v[i], "/");
-		if (v->v[i][0] != '/' || parts.n < 2 || strv_contains(&parts, ".."))
+		if (v->v[i][0] != '/' || !parts.n || strv_contains(&parts, ".."))
 			return error_plain(e, EINVAL, "\"%s\" is no path of a cgroup", v->v[i]);
 	}
 	return 0;

@@ -58,6 +58,13 @@ static const struct kernel_param kernel_params[] = {
 	{ "no_timer_check", ALWAYS },
 	/* Self-tests of ciphers: 200 ms under TCG. */
 	{ "cryptomgr.notests", ALWAYS },
+	/* No configuration space: the bus is not there (pcie=off), and looking for it is an error
+	 * message. */
+	{ "pci=off", QEMU_ON_MICROVM },
+	/* Tables of the tracers, which emulation builds for 180 ms: names of weak functions, of
+	 * enums in events, and the files of tracefs, which are left for debugging. */
+	{ "initcall_blacklist=ftrace_check_for_weak_functions,trace_eval_init,tracer_init_tracefs",
+	  QEMU_ON_TCG | QEMU_ON_QUIET },
 	/* Calibrating it takes 140 ms. q35 has HPET and PIT instead, microvm has neither. */
 	{ "nolapic_timer", QEMU_ON_Q35 | QEMU_ON_TCG },
 };
@@ -256,8 +263,10 @@ static void machine_args(const struct qemu_vm *vm, struct strv *a)
 	 * exec new translations: its default of 1 GiB would be more than the guest. */
 	strv_add(a, kvm ? "kvm" : "tcg,tb-size=64");
 	strv_add(a, "-cpu");
-	/* Page tables of five levels make each emulated walk longer. */
-	strv_addf(a, "%s%s%s", kvm ? "host" : "max,la57=off", str_empty(c->cpu_features) ? "" : ",",
+	/* Page tables of five levels make each emulated walk longer; fast string operations are
+	 * emulated byte by byte. */
+	strv_addf(a, "%s%s%s", kvm ? "host" : "max,la57=off,erms=off",
+		  str_empty(c->cpu_features) ? "" : ",",
 		  str_empty(c->cpu_features) ? "" : c->cpu_features);
 	strv_add(a, "-smp");
 	strv_addf(a, "%u", c->vcpus);

@@ -52,7 +52,7 @@ static void test_microvm_tcg(void **state)
 		"-accel",
 		"tcg,tb-size=64",
 		"-cpu",
-		"max,la57=off",
+		"max,la57=off,erms=off",
 		"-smp",
 		"1",
 		"-m",
@@ -65,7 +65,8 @@ static void test_microvm_tcg(void **state)
 		"/g/initrd",
 		"-append",
 		"console=ttyS0 quiet panic=-1 noreplace-smp tsc=reliable no_timer_check "
-		"cryptomgr.notests "
+		"cryptomgr.notests pci=off "
+		"initcall_blacklist=ftrace_check_for_weak_functions,trace_eval_init,tracer_init_tracefs "
 		"tsc_early_khz=2300000",
 		"-chardev",
 		"socket,id=qmp,fd=10",
@@ -232,11 +233,12 @@ static void test_cmdline(void **state)
 	} cases[] = {
 		{ "microvm",
 		  "console=ttyS0 quiet panic=-1 noreplace-smp tsc=reliable no_timer_check "
-		  "cryptomgr.notests",
+		  "cryptomgr.notests pci=off",
 		  HV_ACCEL_KVM, false, 0 },
 		{ "microvm",
 		  "console=ttyS0 quiet panic=-1 noreplace-smp tsc=reliable no_timer_check "
-		  "cryptomgr.notests",
+		  "cryptomgr.notests pci=off "
+		  "initcall_blacklist=ftrace_check_for_weak_functions,trace_eval_init,tracer_init_tracefs",
 		  HV_ACCEL_TCG, false, 0 },
 		{ "q35",
 		  "console=ttyS0 panic=-1 noreplace-smp tsc=reliable no_timer_check "

@@ -226,7 +226,6 @@ static void test_bad_sandboxes(void **state)
 		{ "\"cgroups\":{}", "cgroups: must be an array, not an object" },
 		{ "\"cgroups\":[1]", "cgroups: must hold strings, not a number" },
 		{ "\"cgroups\":[\"/\"]", "cgroups: \"/\" is no path of a cgroup" },
-		{ "\"cgroups\":[\"/sys\"]", "cgroups: \"/sys\" is no path of a cgroup" },
 		{ "\"cgroups\":[\"sys/a/b\"]", "cgroups: \"sys/a/b\" is no path of a cgroup" },
 		{ "\"cgroups\":[\"/sys/a/../../b\"]",
 		  "cgroups: \"/sys/a/../../b\" is no path of a cgroup" },
