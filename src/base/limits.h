@@ -68,22 +68,21 @@
 
 /* virtio devices: what a guest or a VMM may make a device process hold */
 #define LIMIT_GMEM_REGIONS 32
-#define LIMIT_VIRTQ_SIZE 1024   /* entries of a ring, and of an indirect table */
-#define LIMIT_VHOST_PAYLOAD 512 /* bytes behind a vhost-user header */
-#define LIMIT_VSOCK_CONNS 2048  /* connections of one device, both directions */
-#define LIMIT_VSOCK_GUEST_CONNS \
-	1792 /* of these, opened by the guest: the host can always reach the agent */
-#define LIMIT_VSOCK_WINDOW \
-	KIB(256) /* bytes from the guest that one connection may hold for a slow host reader */
-#define LIMIT_VSOCK_RESETS \
-	64 /* refusals waiting for a receive buffer; more: the guest's queue is not read */
+#define LIMIT_VIRTQ_SIZE 1024        /* entries of a ring, and of an indirect table */
+#define LIMIT_VHOST_PAYLOAD 512      /* bytes behind a vhost-user header */
+#define LIMIT_VSOCK_CONNS 2048       /* connections of one device, both directions */
+#define LIMIT_VSOCK_GUEST_CONNS 1792 /* of these by the guest: the agent is always in reach */
+#define LIMIT_VSOCK_WINDOW KIB(256)  /* bytes one connection may hold for a slow host reader */
+#define LIMIT_VSOCK_RINGS 512        /* connections that hold such bytes at the same time */
+#define LIMIT_VSOCK_RESETS 64        /* refusals waiting for a receive buffer */
 
 /* containers in the guest, control groups */
 #define LIMIT_USER_FILE MIB(4)  /* a container's /etc/passwd, /etc/group */
 #define LIMIT_USER_GROUPS 65536 /* additional groups of a process, the kernel's own limit */
 #define LIMIT_CGROUP_PIDS (1 << 20)
 #define LIMIT_CGROUP_DEPTH 64
-#define LIMIT_CTR_MOUNTS 4096  /* mounts, devices, masked and read-only paths: each of a container \
+#define LIMIT_CTR_MOUNTS                                                                           \
+	4096                   /* mounts, devices, masked and read-only paths: each of a container \
 				*/
 #define LIMIT_DEVICE_RULES 512 /* rules of one device program */
 #define LIMIT_SECCOMP_ARGS 64  /* conditions of one rule */

@@ -13,6 +13,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <malloc.h>
+#include <signal.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
@@ -83,7 +84,8 @@ static void asked_to_end(struct loop_source *source, const struct signalfd_sigin
 }
 
 /* Everything that needs the outside world. */
-static int session_open(struct session *s, const struct devd_command *c, const void *options, struct error *e)
+static int session_open(struct session *s, const struct devd_command *c, const void *options,
+			struct error *e)
 {
 	autoclose int frontend = open_frontend(options, e);
 
@@ -103,14 +105,25 @@ static int session_open(struct session *s, const struct devd_command *c, const v
 	return 0;
 }
 
+static int check_identity(const struct devd_options *o, struct error *e)
+{
+	if (!o->uid != !o->gid || o->uid >= UINT32_MAX || o->gid >= UINT32_MAX)
+		return error_plain(e, EINVAL, "--uid and --gid come together, and neither is 0");
+	return 0;
+}
+
 int devd_run(const struct devd_command *c, const void *options, struct error *e)
 {
 	const struct devd_options *o = options;
 	autodone(session) s = {
-		.plan = { .dir = -1, .uid = (uid_t)o->uid, .gid = (gid_t)o->gid }, .why = e,
+		.plan = { .dir = -1, .uid = (uid_t)o->uid, .gid = (gid_t)o->gid },
+		.why = e,
 	};
-	int r = session_open(&s, c, options, e);
+	int r = check_identity(o, e);
 
+	signal(SIGPIPE, SIG_IGN); /* UML's interrupts are sockets */
+	if (r == 0)
+		r = session_open(&s, c, options, e);
 	if (r == 0)
 		r = jail_enter(&s.plan, e);
 	s.plan.dir = fd_close(s.plan.dir);

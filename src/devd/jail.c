@@ -29,7 +29,8 @@ struct jail {
 
 /* ---- namespaces and root ---- */
 
-/* First of all: a working directory moves into a new mount namespace, a descriptor would stay behind. */
+/* First of all: a working directory moves into a new mount namespace, a descriptor would stay
+ * behind. */
 static int enter_directory(struct jail *j, struct error *e)
 {
 	return fchdir(j->plan->dir) < 0 ? error_set(e, errno, "fchdir") : 0;
@@ -52,8 +53,8 @@ static int map_identity(uid_t uid, gid_t gid)
 	return r;
 }
 
-/* Empty ones. Who may not have them owns them through a user namespace, unless that would bar the way to another uid. (A pid
- * namespace would concern children only: there are none.) */
+/* Empty ones. Who may not have them owns them through a user namespace, unless that would bar the
+ * way to another uid. (A pid namespace would concern children only: there are none.) */
 static int enter_namespaces(struct jail *j, struct error *e)
 {
 	static const int flags = CLONE_NEWNS | CLONE_NEWNET | CLONE_NEWIPC | CLONE_NEWUTS;
@@ -90,7 +91,8 @@ static int change_root(struct error *e)
 static int pivot(struct jail *j, struct error *e)
 {
 	struct mount_attr attr = {
-		.attr_set = MOUNT_ATTR_RDONLY | MOUNT_ATTR_NOSUID | MOUNT_ATTR_NODEV | MOUNT_ATTR_NOEXEC,
+		.attr_set = MOUNT_ATTR_RDONLY | MOUNT_ATTR_NOSUID | MOUNT_ATTR_NODEV |
+			    MOUNT_ATTR_NOEXEC,
 	};
 	autoclose int tree = -1;
 
@@ -137,7 +139,8 @@ static int drop_bounding(struct jail *j, struct error *e)
 	return cap_set_bounding(0, e);
 }
 
-/* The signal that the parent's death brings is forgotten by the kernel when the identity changes. */
+/* The signal that the parent's death brings is forgotten by the kernel when the identity changes.
+ */
 static int change_identity(struct jail *j, struct error *e)
 {
 	const struct jail_plan *p = j->plan;
@@ -147,7 +150,8 @@ static int change_identity(struct jail *j, struct error *e)
 		return 0;
 	if (prctl(PR_GET_PDEATHSIG, &deathsig) < 0)
 		return error_set(e, errno, "PR_GET_PDEATHSIG");
-	if (setgroups(0, NULL) < 0 || setresgid(p->gid, p->gid, p->gid) < 0 || setresuid(p->uid, p->uid, p->uid) < 0)
+	if (setgroups(0, NULL) < 0 || setresgid(p->gid, p->gid, p->gid) < 0 ||
+	    setresuid(p->uid, p->uid, p->uid) < 0)
 		return error_set(e, errno, "become uid %u, gid %u", p->uid, p->gid);
 	if (prctl(PR_SET_PDEATHSIG, deathsig) < 0)
 		return error_set(e, errno, "PR_SET_PDEATHSIG");
@@ -168,17 +172,20 @@ static int no_new_privileges(struct jail *j, struct error *e)
 	return 0;
 }
 
-/* Nothing in the file system may be opened, made or removed, not even in the directory; connecting to a socket is not
- * among what Landlock handles. The n-th entry is what version n + 1 of its interface knows. */
+/* Nothing in the file system may be opened, made or removed, not even in the directory; connecting
+ * to a socket is not among what Landlock handles. The n-th entry is what version n + 1 of its
+ * interface knows. */
 static int landlock(struct jail *j, struct error *e)
 {
-	static const uint64_t rights[] = { (1 << 13) - 1, (1 << 14) - 1, (1 << 15) - 1, (1 << 15) - 1, (1 << 16) - 1 };
+	static const uint64_t rights[] = { (1 << 13) - 1, (1 << 14) - 1, (1 << 15) - 1,
+					   (1 << 15) - 1, (1 << 16) - 1 };
 	struct landlock_ruleset_attr attr = { 0 };
 	long abi = syscall(SYS_landlock_create_ruleset, NULL, 0, LANDLOCK_CREATE_RULESET_VERSION);
 	autoclose int rules = -1;
 
 	if (abi <= 0)
-		return error_set(e, errno == EOPNOTSUPP ? ENOSYS : errno, "landlock_create_ruleset");
+		return error_set(e, errno == EOPNOTSUPP ? ENOSYS : errno,
+				 "landlock_create_ruleset");
 	attr.handled_access_fs = rights[MIN((size_t)abi, ARRAY_SIZE(rights)) - 1];
 	rules = (int)syscall(SYS_landlock_create_ruleset, &attr, sizeof(attr), 0);
 	if (rules < 0 || syscall(SYS_landlock_restrict_self, rules, 0) < 0)
@@ -248,8 +255,9 @@ static int allow(scmp_filter_ctx ctx, const struct jail_call *c, size_t n)
 {
 	for (size_t i = 0; i < n; i++) {
 		int r = c[i].mask ? seccomp_rule_add(ctx, SCMP_ACT_ALLOW, c[i].nr, 1,
-						     SCMP_CMP64(c[i].arg, SCMP_CMP_MASKED_EQ, c[i].mask, c[i].value)) :
-				    seccomp_rule_add(ctx, SCMP_ACT_ALLOW, c[i].nr, 0);
+						     SCMP_CMP64(c[i].arg, SCMP_CMP_MASKED_EQ,
+								c[i].mask, c[i].value))
+				  : seccomp_rule_add(ctx, SCMP_ACT_ALLOW, c[i].nr, 0);
 
 		/* a call that this architecture lacks */
 		if (r < 0 && r != -EDOM)
@@ -285,7 +293,7 @@ static const struct jail_step {
 	const char *name;
 	int (*take)(struct jail *j, struct error *e);
 	bool privileged; /* left out by who may not */
-	bool modern; /* left out where the kernel does not know it */
+	bool modern;     /* left out where the kernel does not know it */
 } steps[] = {
 	{ "directory", enter_directory, false, false },
 	{ "namespaces", enter_namespaces, true, true },

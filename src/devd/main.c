@@ -22,7 +22,8 @@ static void print_usage(FILE *f)
 
 static void print_help(const struct devd_command *c)
 {
-	printf("Usage: caisson-devd %s OPTIONS\n\n%c%s.\n\nOptions:\n", c->name, c->summary[0] - 'a' + 'A', c->summary + 1);
+	printf("Usage: caisson-devd %s OPTIONS\n\n%c%s.\n\nOptions:\n", c->name,
+	       c->summary[0] - 'a' + 'A', c->summary + 1);
 	args_print_options(&c->spec, stdout);
 }
 
@@ -33,7 +34,8 @@ static int run_command(const struct devd_command *c, int argc, char **argv)
 	struct error e = ERROR_INIT;
 	int r = args_parse(&c->spec, argc, argv, options, &e);
 
-	log_init("caisson-devd", o->log_fd, LOG_FORMAT_TEXT, o->debug ? LOG_LEVEL_DEBUG : LOG_LEVEL_INFO);
+	log_init("caisson-devd", o->log_fd, LOG_FORMAT_TEXT,
+		 o->debug ? LOG_LEVEL_DEBUG : LOG_LEVEL_INFO);
 	if (r >= 0 && r < argc)
 		r = error_plain(&e, EINVAL, "unexpected argument \"%s\"", argv[r]);
 	if (r >= 0 && o->help)

@@ -27,8 +27,10 @@ static const struct vsock_cmd defaults = { .common = DEVD_DEFAULTS, .uds_fd = -1
 static const struct arg_option args[] = {
 	{ "uds-path", 0, ARG_STRING, offsetof(struct vsock_cmd, uds_path), "PATH",
 	  "host programs connect here; the guest's connections go to PATH_<port>" },
-	{ "uds-fd", 0, ARG_INT, offsetof(struct vsock_cmd, uds_fd), "N", "a socket that listens on --uds-path already" },
-	{ "guest-cid", 0, ARG_U64, offsetof(struct vsock_cmd, guest_cid), "CID", "the guest's address, 3 or more" },
+	{ "uds-fd", 0, ARG_INT, offsetof(struct vsock_cmd, uds_fd), "N",
+	  "a socket that listens on --uds-path already" },
+	{ "guest-cid", 0, ARG_U64, offsetof(struct vsock_cmd, guest_cid), "CID",
+	  "the guest's address, 3 or more" },
 	DEVD_OPTIONS(struct vsock_cmd),
 };
 
@@ -45,9 +47,11 @@ static const struct jail_call calls[] = {
 static int check(const struct vsock_cmd *o, const char *name, struct error *e)
 {
 	if (o->guest_cid < VSOCK_CID_MIN || o->guest_cid > VSOCK_CID_MAX)
-		return error_plain(e, EINVAL, "--guest-cid must be from %d to %u", VSOCK_CID_MIN, VSOCK_CID_MAX);
+		return error_plain(e, EINVAL, "--guest-cid must be from %d to %u", VSOCK_CID_MIN,
+				   VSOCK_CID_MAX);
 	if (strlen(name) > NAME_LEN_MAX)
-		return error_plain(e, ENAMETOOLONG, "the file name %s is longer than %zu", name, NAME_LEN_MAX);
+		return error_plain(e, ENAMETOOLONG, "the file name %s is longer than %zu", name,
+				   NAME_LEN_MAX);
 	return 0;
 }
 
@@ -66,10 +70,13 @@ static int open_host(const struct vsock_cmd *o, struct error *e)
 	return r < 0 ? error_set(e, r, "--uds-fd=%d", fd) : fd;
 }
 
-static struct virtio_device *vsock_open(const void *options, struct loop *l, struct jail_plan *plan, struct error *e)
+static struct virtio_device *vsock_open(const void *options, struct loop *l, struct jail_plan *plan,
+					struct error *e)
 {
 	const struct vsock_cmd *o = options;
-	struct vsock_options v = { .loop = l, .guest_cid = (uint32_t)o->guest_cid, .listen_fd = -1 };
+	struct vsock_options v = { .loop = l,
+				   .guest_cid = (uint32_t)o->guest_cid,
+				   .listen_fd = -1 };
 	struct virtio_device *d;
 
 	if (!o->uds_path) {

@@ -14,8 +14,9 @@
 /* ---- memory ---- */
 
 /*
- * Every page of the guest that was ever written to or read from stays in our page tables, and counts as ours, until it is
- * taken out of them. That is done once a second while there is work, and once after it; another access maps it again.
+ * Every page of the guest that was ever written to or read from stays in our page tables, and
+ * counts as ours, until it is taken out of them. That is done once a second while there is work,
+ * and once after it; another access maps it again.
  */
 static void trim_tick(struct loop_source *s, void *data)
 {
@@ -43,7 +44,8 @@ void vhost_signal(int fd)
 {
 	static const uint64_t one = 1;
 
-	/* A full counter is a signal already; a descriptor that takes nothing belongs to a front-end that is going. */
+	/* A full counter is a signal already; a descriptor that takes nothing belongs to a
+	 * front-end that is going. */
 	if (fd >= 0 && write(fd, &one, sizeof(one)) < 0 && errno != EAGAIN)
 		log_debug("vhost: signal the guest: %m");
 }
@@ -64,7 +66,8 @@ static void ring_broken(struct virtio_device *d)
 		vhost_signal(v->ring[i].err);
 }
 
-static const struct virtio_host_ops host_ops = { .interrupt = ring_interrupt, .broken = ring_broken };
+static const struct virtio_host_ops host_ops = { .interrupt = ring_interrupt,
+						 .broken = ring_broken };
 
 static void ring_kicked(struct loop_source *s, int fd, uint32_t events, void *data)
 {
@@ -154,7 +157,8 @@ static void hang_up(struct vhost *v, const struct error *e)
 	v->closed(v->data, e);
 }
 
-/* Replies are small and asked for one at a time: a socket without room for one has a front-end that does not listen. */
+/* Replies are small and asked for one at a time: a socket without room for one has a front-end that
+ * does not listen. */
 static int send_reply(struct vhost *v, struct error *e)
 {
 	struct vhost_msg *m = &v->msg;
@@ -165,7 +169,9 @@ static int send_reply(struct vhost *v, struct error *e)
 	n = send(v->fd, &m->hdr, len, MSG_NOSIGNAL | MSG_DONTWAIT);
 	if (n < 0)
 		return error_set(e, errno, "reply to request %u", m->hdr.request);
-	return (size_t)n == len ? 0 : error_plain(e, EIO, "reply to request %u was cut", m->hdr.request);
+	return (size_t)n == len
+		       ? 0
+		       : error_plain(e, EIO, "reply to request %u was cut", m->hdr.request);
 }
 
 /* A complete message is in v->msg. */
@@ -190,12 +196,14 @@ static int handle(struct vhost *v, struct error *e)
 	return send_reply(v, e);
 }
 
-/* Reads up to the end of the header, then of the payload. Bytes; 0 at the end of the stream; -errno. */
+/* Reads up to the end of the header, then of the payload. Bytes; 0 at the end of the stream;
+ * -errno. */
 static ssize_t receive_part(struct vhost *v, size_t until)
 {
 	struct vhost_msg *m = &v->msg;
 	size_t room = ARRAY_SIZE(m->fd) - m->nfds;
-	ssize_t n = fd_recv(v->fd, (char *)&m->hdr + v->got, until - v->got, m->fd + m->nfds, &room);
+	ssize_t n =
+		fd_recv(v->fd, (char *)&m->hdr + v->got, until - v->got, m->fd + m->nfds, &room);
 
 	if (n < 0)
 		return n;
@@ -223,7 +231,8 @@ static int receive(struct vhost *v, struct error *e)
 	if (v->got < until)
 		return 0;
 	if (until == sizeof(m->hdr) && m->hdr.size > sizeof(m->p))
-		return error_plain(e, EMSGSIZE, "request %u has %u bytes", m->hdr.request, m->hdr.size);
+		return error_plain(e, EMSGSIZE, "request %u has %u bytes", m->hdr.request,
+				   m->hdr.size);
 	return until == sizeof(m->hdr) + m->hdr.size;
 }
 
@@ -285,7 +294,8 @@ static int watch(struct vhost *v)
 	return v->io ? 0 : -errno;
 }
 
-struct vhost *vhost_new(struct loop *l, int fd, struct virtio_device *dev, vhost_closed_fn *closed, void *data)
+struct vhost *vhost_new(struct loop *l, int fd, struct virtio_device *dev, vhost_closed_fn *closed,
+			void *data)
 {
 	struct vhost *v = xnew(struct vhost);
 	int r;
@@ -298,7 +308,9 @@ struct vhost *vhost_new(struct loop *l, int fd, struct virtio_device *dev, vhost
 	v->data = data;
 	v->ring = xnew_array(struct vhost_ring, dev->ops->nqueues);
 	for (unsigned i = 0; i < dev->ops->nqueues; i++)
-		v->ring[i] = (struct vhost_ring){ .v = v, .index = i, .kick = -1, .call = -1, .err = -1 };
+		v->ring[i] = (struct vhost_ring){
+			.v = v, .index = i, .kick = -1, .call = -1, .err = -1
+		};
 	virtio_attach(dev, &host_ops, v, &v->mem);
 	r = watch(v);
 	if (r == 0)

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * vhost_msg - the requests of a vhost-user front-end: one table row and one handler each. The row says which payload sizes
- * and how many descriptors are right, so that handlers see only well-formed messages.
+ * vhost_msg - the requests of a vhost-user front-end: one table row and one handler each. The row
+ * says which payload sizes and how many descriptors are right, so that handlers see only
+ * well-formed messages.
  */
 #include "vhost/vhost_priv.h"
 
@@ -38,7 +39,8 @@ static int set_features(struct vhost *v, struct error *e)
 	int r = virtio_set_features(v->dev, f & ~VHOST_F_PROTOCOL_FEATURES);
 
 	if (r < 0)
-		return error_plain(e, EINVAL, "features 0x%llx were not offered", (unsigned long long)f);
+		return error_plain(e, EINVAL, "features 0x%llx were not offered",
+				   (unsigned long long)f);
 	v->protocol = f & VHOST_F_PROTOCOL_FEATURES;
 	return 0;
 }
@@ -57,8 +59,8 @@ static int set_protocol_features(struct vhost *v, struct error *e)
 	return 0;
 }
 
-/* One front-end from beginning to end: it owns the session by being connected. (RESET_OWNER is deprecated, and the
- * specification asks to ignore it.) */
+/* One front-end from beginning to end: it owns the session by being connected. (RESET_OWNER is
+ * deprecated, and the specification asks to ignore it.) */
 static int set_owner(struct vhost *v, struct error *e)
 {
 	return 0;
@@ -85,7 +87,9 @@ static int get_max_mem_slots(struct vhost *v, struct error *e)
 
 static int add_region(struct vhost *v, const struct vhost_region *r, int fd, struct error *e)
 {
-	struct gmem_source s = { .gpa = r->gpa, .size = r->size, .user = r->user, .offset = r->offset };
+	struct gmem_source s = {
+		.gpa = r->gpa, .size = r->size, .user = r->user, .offset = r->offset
+	};
 
 	return gmem_add(&v->mem, &s, fd, e);
 }
@@ -96,8 +100,10 @@ static int set_mem_table(struct vhost *v, struct error *e)
 	size_t n = m->p.table.n;
 
 	if (n > VHOST_TABLE_REGIONS || m->nfds != n ||
-	    m->hdr.size < offsetof(union vhost_payload, table.region) + n * sizeof(struct vhost_region))
-		return error_plain(e, EINVAL, "memory table of %zu regions with %zu descriptors", n, m->nfds);
+	    m->hdr.size <
+		    offsetof(union vhost_payload, table.region) + n * sizeof(struct vhost_region))
+		return error_plain(e, EINVAL, "memory table of %zu regions with %zu descriptors", n,
+				   m->nfds);
 	gmem_done(&v->mem);
 	for (size_t i = 0; i < n; i++) {
 		int r = add_region(v, &m->p.table.region[i], m->fd[i], e);
@@ -146,8 +152,8 @@ static int set_vring_num(struct vhost *v, struct error *e)
 	if (!stopped_ring(v, s.index, e))
 		return -EINVAL;
 	if (vq_set_num(&v->dev->queue[s.index], s.num) < 0)
-		return error_plain(e, EINVAL, "ring %u of %u entries (a power of two, at most %d)", s.index, s.num,
-				   LIMIT_VIRTQ_SIZE);
+		return error_plain(e, EINVAL, "ring %u of %u entries (a power of two, at most %d)",
+				   s.index, s.num, LIMIT_VIRTQ_SIZE);
 	return 0;
 }
 
@@ -160,8 +166,10 @@ static int set_vring_addr(struct vhost *v, struct error *e)
 	if (!ring(v, a.index, e))
 		return -EINVAL;
 	q = &v->dev->queue[a.index];
-	/* QEMU repeats them for a running ring when it switches the dirty log, which was not offered. */
-	if (q->live && (q->desc_addr != a.desc || q->avail_addr != a.avail || q->used_addr != a.used))
+	/* QEMU repeats them for a running ring when it switches the dirty log, which was not
+	 * offered. */
+	if (q->live &&
+	    (q->desc_addr != a.desc || q->avail_addr != a.avail || q->used_addr != a.used))
 		return error_plain(e, EBUSY, "ring %u is running", a.index);
 	q->user = true;
 	q->desc_addr = a.desc;
@@ -297,7 +305,8 @@ static const struct vhost_request {
 	[VHOST_RESET_OWNER] = { "RESET_OWNER", 0, 0, 0, set_owner },
 	[VHOST_SET_MEM_TABLE] = { "SET_MEM_TABLE", 8, 0, VHOST_TABLE_REGIONS, set_mem_table },
 	[VHOST_SET_VRING_NUM] = { "SET_VRING_NUM", STATE, 0, 0, set_vring_num },
-	[VHOST_SET_VRING_ADDR] = { "SET_VRING_ADDR", sizeof(struct vhost_ring_addr), 0, 0, set_vring_addr },
+	[VHOST_SET_VRING_ADDR] = { "SET_VRING_ADDR", sizeof(struct vhost_ring_addr), 0, 0,
+				   set_vring_addr },
 	[VHOST_SET_VRING_BASE] = { "SET_VRING_BASE", STATE, 0, 0, set_vring_base },
 	[VHOST_GET_VRING_BASE] = { "GET_VRING_BASE", STATE, 0, 0, get_vring_base },
 	[VHOST_SET_VRING_KICK] = { "SET_VRING_KICK", 8, 0, 1, set_vring_kick },
@@ -319,15 +328,18 @@ static const struct vhost_request {
 int vhost_handle(struct vhost *v, struct error *e)
 {
 	const struct vhost_msg *m = &v->msg;
-	const struct vhost_request *q = m->hdr.request < ARRAY_SIZE(requests) ? &requests[m->hdr.request] : NULL;
+	const struct vhost_request *q =
+		m->hdr.request < ARRAY_SIZE(requests) ? &requests[m->hdr.request] : NULL;
 	int r;
 
 	if ((m->hdr.flags & VHOST_FLAG_VERSION_MASK) != VHOST_FLAG_VERSION)
-		return error_plain(e, EPROTO, "request %u has flags 0x%x", m->hdr.request, m->hdr.flags);
+		return error_plain(e, EPROTO, "request %u has flags 0x%x", m->hdr.request,
+				   m->hdr.flags);
 	if (!q || !q->handle)
 		return error_plain(e, EOPNOTSUPP, "request %u is not supported", m->hdr.request);
 	if (m->hdr.size < q->min_size || m->nfds < q->min_fds || m->nfds > q->max_fds)
-		return error_plain(e, EPROTO, "%s with %u bytes and %zu descriptors", q->name, m->hdr.size, m->nfds);
+		return error_plain(e, EPROTO, "%s with %u bytes and %zu descriptors", q->name,
+				   m->hdr.size, m->nfds);
 	r = q->handle(v, e);
 	return r < 0 ? error_prefix(e, "%s", q->name) : r;
 }

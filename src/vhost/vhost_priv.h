@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * vhost_priv - vhost-user on the wire, and what its parts share: vhost.c (the connection: messages in, replies out) and
- * vhost_msg.c (one handler for each request).
+ * vhost_priv - vhost-user on the wire, and what its parts share: vhost.c (the connection: messages
+ * in, replies out) and vhost_msg.c (one handler for each request).
  */
 #pragma once
 
@@ -48,9 +48,9 @@ enum {
 #define VHOST_PF_CONFIG VIRTIO_BIT(9)
 #define VHOST_PF_RESET_DEVICE VIRTIO_BIT(13)
 #define VHOST_PF_CONFIGURE_MEM_SLOTS VIRTIO_BIT(15)
-#define VHOST_PF_OFFERED                                                                                      \
-	(VHOST_PF_MQ | VHOST_PF_REPLY_ACK | VHOST_PF_BACKEND_REQ | VHOST_PF_CONFIG | VHOST_PF_RESET_DEVICE | \
-	 VHOST_PF_CONFIGURE_MEM_SLOTS)
+#define VHOST_PF_OFFERED                                                             \
+	(VHOST_PF_MQ | VHOST_PF_REPLY_ACK | VHOST_PF_BACKEND_REQ | VHOST_PF_CONFIG | \
+	 VHOST_PF_RESET_DEVICE | VHOST_PF_CONFIGURE_MEM_SLOTS)
 
 #define VHOST_TABLE_REGIONS 8
 #define VHOST_CONFIG_MAX 256
@@ -95,16 +95,19 @@ union vhost_payload {
 	uint8_t raw[LIMIT_VHOST_PAYLOAD];
 };
 
-/* A message and, once handled, the reply in its place. Descriptors not taken out of @fd are closed afterwards. */
+/* A message and, once handled, the reply in its place. Descriptors not taken out of @fd are closed
+ * afterwards. */
 struct vhost_msg {
-	uint32_t pad; /* puts the payload, which follows the 12 bytes of the header on the wire, at a multiple of 8 */
+	uint32_t pad; /* puts the payload, which follows the 12 bytes of the header on the wire, at
+			 a multiple of 8 */
 	struct vhost_header hdr;
 	union vhost_payload p;
 	int fd[FD_PASS_MAX];
 	size_t nfds;
 };
 
-_Static_assert(offsetof(struct vhost_msg, p) == offsetof(struct vhost_msg, hdr) + sizeof(struct vhost_header),
+_Static_assert(offsetof(struct vhost_msg, p) ==
+		       offsetof(struct vhost_msg, hdr) + sizeof(struct vhost_header),
 	       "as on the wire");
 
 struct vhost_ring {
@@ -123,13 +126,13 @@ struct vhost {
 	int fd; /* the listener, then the connection */
 	struct loop_source *io;
 	uint64_t protocol_features;
-	bool protocol; /* VHOST_F_PROTOCOL_FEATURES was negotiated */
+	bool protocol;           /* VHOST_F_PROTOCOL_FEATURES was negotiated */
 	struct vhost_ring *ring; /* dev->ops->nqueues */
 	int backend_fd;
 	struct loop_source *trim; /* takes guest memory out of our page tables */
-	bool trim_armed, active; /* work since the last tick */
-	struct vhost_msg msg; /* being received */
-	size_t got; /* bytes of it */
+	bool trim_armed, active;  /* work since the last tick */
+	struct vhost_msg msg;     /* being received */
+	size_t got;               /* bytes of it */
 	vhost_closed_fn *closed;
 	void *data;
 };

@@ -6,7 +6,8 @@
 
 #include <errno.h>
 
-void virtio_attach(struct virtio_device *d, const struct virtio_host_ops *ops, void *host, struct gmem *mem)
+void virtio_attach(struct virtio_device *d, const struct virtio_host_ops *ops, void *host,
+		   struct gmem *mem)
 {
 	d->host_ops = ops;
 	d->host = host;
@@ -74,6 +75,7 @@ void virtio_break(struct virtio_device *d, unsigned q)
 	d->broken = true;
 	for (unsigned i = 0; i < d->ops->nqueues; i++)
 		d->queue[i].broken = true;
-	log_warn("%s: the guest broke the rules of queue %u: the device stops until it is reset", d->ops->name, q);
+	log_warn("%s: the guest broke the rules of queue %u: the device stops until it is reset",
+		 d->ops->name, q);
 	d->host_ops->broken(d);
 }

@@ -1,14 +1,15 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * device - what every virtio device is to whoever hosts it (a vhost-user back-end, or a VMM of our own), and what the host
- * is to the device.
+ * device - what every virtio device is to whoever hosts it (a vhost-user back-end, or a VMM of our
+ * own), and what the host is to the device.
  *
- * The host owns the guest memory map and moves queues through their states; the device owns its queues and answers kicks.
- * Both live on one event loop. A device holds no pointer into guest memory and no chain when it returns to the loop, so
- * the host may stop queues and change the map between any two callbacks.
+ * The host owns the guest memory map and moves queues through their states; the device owns its
+ * queues and answers kicks. Both live on one event loop. A device holds no pointer into guest
+ * memory and no chain when it returns to the loop, so the host may stop queues and change the map
+ * between any two callbacks.
  *
- * A guest that breaks the rules of a queue makes the device *broken* (virtio 1.2, 2.1.1: NEEDS_RESET): virtio_break tells
- * the host, queues are not used any more, until virtio_reset.
+ * A guest that breaks the rules of a queue makes the device *broken* (virtio 1.2, 2.1.1:
+ * NEEDS_RESET): virtio_break tells the host, queues are not used any more, until virtio_reset.
  */
 #pragma once
 
@@ -21,7 +22,8 @@ struct virtio_device_ops {
 	uint32_t id; /* virtio 1.2, 5: the device type */
 	unsigned nqueues;
 	uint64_t features; /* offered, transport bits included */
-	/* The guest made chains available in queue @q, or the host started it. May run at any time after attach. */
+	/* The guest made chains available in queue @q, or the host started it. May run at any time
+	 * after attach. */
 	void (*kick)(struct virtio_device *d, unsigned q);
 	/* The guest's driver is gone: forget what it knew. Queues are stopped before. */
 	void (*reset)(struct virtio_device *d);
@@ -39,7 +41,7 @@ struct virtio_host_ops {
 struct virtio_device {
 	const struct virtio_device_ops *ops;
 	struct virtq *queue; /* ops->nqueues of them, the device's */
-	const void *config; /* the configuration space the guest reads */
+	const void *config;  /* the configuration space the guest reads */
 	size_t config_size;
 	uint64_t features; /* negotiated */
 	bool broken;
@@ -49,7 +51,8 @@ struct virtio_device {
 	struct gmem *mem;
 };
 
-void virtio_attach(struct virtio_device *d, const struct virtio_host_ops *ops, void *host, struct gmem *mem);
+void virtio_attach(struct virtio_device *d, const struct virtio_host_ops *ops, void *host,
+		   struct gmem *mem);
 /* The features the guest accepted. -EINVAL if it wants what was not offered. */
 int virtio_set_features(struct virtio_device *d, uint64_t features);
 /* Copies from the configuration space; what lies behind its end reads as 0. */

@@ -45,10 +45,16 @@ static int source_check(const struct gmem *m, const struct gmem_source *s, struc
 	return 0;
 }
 
-static void region_append(struct gmem *m, const struct gmem_source *s, void *host, void *map, size_t map_len)
+static void region_append(struct gmem *m, const struct gmem_source *s, void *host, void *map,
+			  size_t map_len)
 {
 	m->region[m->n++] = (struct gmem_region){
-		.gpa = s->gpa, .size = s->size, .user = s->user, .host = host, .map = map, .map_len = map_len,
+		.gpa = s->gpa,
+		.size = s->size,
+		.user = s->user,
+		.host = host,
+		.map = map,
+		.map_len = map_len,
 	};
 }
 

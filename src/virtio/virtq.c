@@ -49,7 +49,8 @@ int vq_map(struct virtq *q, const struct gmem *m)
 		return -EINVAL;
 	desc = ring_at(q, m, q->desc_addr, num * sizeof(struct vring_desc));
 	avail = ring_at(q, m, q->avail_addr, sizeof(struct vring_avail) + (num + 1) * 2);
-	used = ring_at(q, m, q->used_addr, sizeof(struct vring_used) + num * sizeof(struct vring_used_elem) + 2);
+	used = ring_at(q, m, q->used_addr,
+		       sizeof(struct vring_used) + num * sizeof(struct vring_used_elem) + 2);
 	if (!desc || !avail || !used)
 		return -EFAULT;
 	/* The region may be mapped at an address less aligned than the guest's. */
@@ -98,8 +99,10 @@ struct desc_table {
 static struct vring_desc load_desc(const struct vring_desc *p)
 {
 	return (struct vring_desc){
-		.addr = load_relaxed(&p->addr), .len = load_relaxed(&p->len),
-		.flags = load_relaxed(&p->flags), .next = load_relaxed(&p->next),
+		.addr = load_relaxed(&p->addr),
+		.len = load_relaxed(&p->len),
+		.flags = load_relaxed(&p->flags),
+		.next = load_relaxed(&p->next),
 	};
 }
 
@@ -116,8 +119,10 @@ static int enter_indirect(const struct virtq *q, const struct gmem *m, const str
 	return t->desc && (uintptr_t)t->desc % _Alignof(struct vring_desc) == 0 ? 0 : -EBADMSG;
 }
 
-/* Adds the buffer of @d to the chain. Readable ones come first (2.7.4.2); an empty one adds nothing, wherever it points. */
-static int chain_add(struct virtq_chain *c, const struct gmem *m, const struct vring_desc *d, size_t max)
+/* Adds the buffer of @d to the chain. Readable ones come first (2.7.4.2); an empty one adds
+ * nothing, wherever it points. */
+static int chain_add(struct virtq_chain *c, const struct gmem *m, const struct vring_desc *d,
+		     size_t max)
 {
 	bool in = d->flags & VRING_DESC_F_WRITE;
 	size_t have = (size_t)c->nout + c->nin;
@@ -138,7 +143,8 @@ static int chain_add(struct virtq_chain *c, const struct gmem *m, const struct v
 	return 0;
 }
 
-static int chain_walk(const struct virtq *q, const struct gmem *m, size_t max, struct virtq_chain *c)
+static int chain_walk(const struct virtq *q, const struct gmem *m, size_t max,
+		      struct virtq_chain *c)
 {
 	struct desc_table t = { .desc = q->desc, .n = q->num };
 	uint32_t i = c->head;
@@ -167,7 +173,8 @@ static int chain_walk(const struct virtq *q, const struct gmem *m, size_t max, s
 	return -EBADMSG; /* longer than the queue: a loop */
 }
 
-int vq_pop(struct virtq *q, const struct gmem *m, struct iovec *iov, size_t max, struct virtq_chain *c)
+int vq_pop(struct virtq *q, const struct gmem *m, struct iovec *iov, size_t max,
+	   struct virtq_chain *c)
 {
 	struct virtq_chain got = { .iov = iov };
 	int r = vq_available(q);
@@ -231,13 +238,15 @@ bool vq_arm(struct virtq *q)
 
 void vq_disarm(struct virtq *q)
 {
-	/* With an event index nothing needs doing: it stays behind, and one old index asks for one kick. */
+	/* With an event index nothing needs doing: it stays behind, and one old index asks for one
+	 * kick. */
 	if (vq_usable(q) && q->armed && !q->event_idx)
 		__atomic_store_n(&q->used->flags, VRING_USED_F_NO_NOTIFY, __ATOMIC_RELAXED);
 	q->armed = false;
 }
 
-size_t iov_slice(const struct iovec *from, size_t n, size_t off, size_t len, struct iovec *to, size_t max)
+size_t iov_slice(const struct iovec *from, size_t n, size_t off, size_t len, struct iovec *to,
+		 size_t max)
 {
 	size_t got = 0;
 
@@ -249,7 +258,8 @@ size_t iov_slice(const struct iovec *from, size_t n, size_t off, size_t len, str
 			continue;
 		}
 		piece = MIN(len, from[i].iov_len - off);
-		to[got++] = (struct iovec){ .iov_base = (char *)from[i].iov_base + off, .iov_len = piece };
+		to[got++] = (struct iovec){ .iov_base = (char *)from[i].iov_base + off,
+					    .iov_len = piece };
 		len -= piece;
 		off = 0;
 	}

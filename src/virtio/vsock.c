@@ -11,7 +11,7 @@
 #include <sys/uio.h>
 
 #define VSOCK_READ_MAX KIB(64) /* bytes of one turn */
-#define VSOCK_BUDGET 256 /* packets or turns before other sources of the loop are looked at */
+#define VSOCK_BUDGET 256       /* packets or turns before other sources of the loop are looked at */
 
 _Static_assert(sizeof(struct virtio_vsock_hdr) == 44, "virtio 1.2, 5.10.6");
 
@@ -44,10 +44,14 @@ static struct virtio_vsock_hdr conn_header(struct vsock_conn *c, uint16_t op)
 	c->told = c->forwarded;
 	c->owe &= (uint8_t)~OWE_CREDIT;
 	return (struct virtio_vsock_hdr){
-		.src_cid = VSOCK_HOST_CID, .dst_cid = c->v->config.guest_cid,
-		.src_port = c->host_port, .dst_port = c->guest_port,
-		.type = VIRTIO_VSOCK_TYPE_STREAM, .op = op,
-		.buf_alloc = LIMIT_VSOCK_WINDOW, .fwd_cnt = c->forwarded,
+		.src_cid = VSOCK_HOST_CID,
+		.dst_cid = c->v->config.guest_cid,
+		.src_port = c->host_port,
+		.dst_port = c->guest_port,
+		.type = VIRTIO_VSOCK_TYPE_STREAM,
+		.op = op,
+		.buf_alloc = LIMIT_VSOCK_WINDOW,
+		.fwd_cnt = c->forwarded,
 	};
 }
 
@@ -110,7 +114,8 @@ static int send_owed(struct vsock *v, struct vsock_conn *c, bool after_data)
 	return 0;
 }
 
-/* Pops buffers for up to @want payload bytes; v->payload becomes the places for them. The number of buffers. */
+/* Pops buffers for up to @want payload bytes; v->payload becomes the places for them. The number of
+ * buffers. */
 static int gather(struct vsock *v, size_t want, size_t *ret_pieces)
 {
 	size_t iovs = 0, pieces = 0;
@@ -126,7 +131,8 @@ static int gather(struct vsock *v, size_t want, size_t *ret_pieces)
 		if (r == 0)
 			break;
 		room = MIN(want, c->in_len - VSOCK_HDR);
-		/* cannot run out: both arrays are equally long, and one chain's payload has no more pieces than it */
+		/* cannot run out: both arrays are equally long, and one chain's payload has no more
+		 * pieces than it */
 		pieces += iov_slice(c->iov + c->nout, c->nin, VSOCK_HDR, room, v->payload + pieces,
 				    ARRAY_SIZE(v->payload) - pieces);
 		iovs += (size_t)c->nout + c->nin;
@@ -137,7 +143,8 @@ static int gather(struct vsock *v, size_t want, size_t *ret_pieces)
 	return n;
 }
 
-/* Makes packets of @len bytes that lie in the first buffers of the batch. The number of buffers used. */
+/* Makes packets of @len bytes that lie in the first buffers of the batch. The number of buffers
+ * used. */
 static int make_packets(struct vsock *v, struct vsock_conn *c, size_t len)
 {
 	int n = 0;
@@ -163,7 +170,8 @@ static void host_end(struct vsock_conn *c)
 	c->owe |= OWE_SHUTDOWN;
 }
 
-/* One read from the host socket into as many buffers as it takes. 1: sent; 0: nothing to send; -errno. */
+/* One read from the host socket into as many buffers as it takes. 1: sent; 0: nothing to send;
+ * -errno. */
 static int send_data(struct vsock *v, struct vsock_conn *c)
 {
 	size_t pieces = 0;
@@ -248,7 +256,8 @@ static void tx_packet(struct vsock *v, const struct virtq_chain *c)
 	struct virtio_vsock_hdr h;
 	struct vsock_packet p = { .hdr = &h, .iov = v->payload };
 
-	if (iov_read(c->iov, c->nout, 0, &h, sizeof(h)) != sizeof(h) || h.len > c->out_len - sizeof(h))
+	if (iov_read(c->iov, c->nout, 0, &h, sizeof(h)) != sizeof(h) ||
+	    h.len > c->out_len - sizeof(h))
 		return;
 	p.n = iov_slice(c->iov, c->nout, sizeof(h), h.len, v->payload, ARRAY_SIZE(v->payload));
 	vsock_from_guest(v, &p);
@@ -267,7 +276,8 @@ static int tx_pop(struct vsock *v, struct virtq_chain *c)
 	return MAX(r, 0);
 }
 
-/* Handles packets while refusals have room to wait. True if it stopped only because they have none. */
+/* Handles packets while refusals have room to wait. True if it stopped only because they have none.
+ */
 static bool tx_run(struct vsock *v, int *budget)
 {
 	struct virtq_chain c;
@@ -287,6 +297,8 @@ void vsock_run(struct vsock *v)
 	int budget = VSOCK_BUDGET;
 	bool stalled;
 
+	vq_disarm(&v->queue[VSOCK_RX]); /* buffers matter only when something waits for one:
+					   rx_has_buffer asks then */
 	do {
 		stalled = tx_run(v, &budget);
 		rx_run(v, &budget);
@@ -374,7 +386,10 @@ struct virtio_device *vsock_new(const struct vsock_options *o)
 	int r;
 
 	v->dev = (struct virtio_device){
-		.ops = &vsock_ops, .queue = v->queue, .config = &v->config, .config_size = sizeof(v->config),
+		.ops = &vsock_ops,
+		.queue = v->queue,
+		.config = &v->config,
+		.config_size = sizeof(v->config),
 	};
 	v->loop = o->loop;
 	v->config.guest_cid = o->guest_cid;

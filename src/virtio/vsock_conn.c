@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * vsock_conn - the connections of a vsock device: a fixed table with a hash over the port pair, deadlines, credit, and the
- * way of bytes from the guest to the host socket.
+ * vsock_conn - the connections of a vsock device: a fixed table with a hash over the port pair,
+ * deadlines, credit, and the way of bytes from the guest to the host socket.
  */
 #include "virtio/vsock_priv.h"
 
@@ -77,8 +77,10 @@ struct vsock_conn *conn_new(struct vsock *v, bool by_guest)
 
 static void ring_free(struct vsock_conn *c)
 {
-	if (c->ring)
+	if (c->ring) {
 		munmap(c->ring, LIMIT_VSOCK_WINDOW);
+		c->v->nrings--;
+	}
 	c->ring = NULL;
 	c->ring_start = c->ring_len = 0;
 }
@@ -172,7 +174,8 @@ static void deadline_passed(struct vsock_conn *c)
 	}
 }
 
-/* Everything whose time is up, then the host listeners that were too busy. Arms itself for the next. */
+/* Everything whose time is up, then the host listeners that were too busy. Arms itself for the
+ * next. */
 void conn_timer(struct loop_source *s, void *data)
 {
 	struct vsock *v = data;
@@ -193,7 +196,9 @@ void conn_timer(struct loop_source *s, void *data)
 	if (v->ndialing)
 		loop_timer_set(s, VSOCK_DIAL_RETRY_MS);
 	else if (!list_empty(&v->timed))
-		loop_timer_set(s, MAX(list_entry(v->timed.next, struct vsock_conn, timed)->deadline - now, 0));
+		loop_timer_set(
+			s, MAX(list_entry(v->timed.next, struct vsock_conn, timed)->deadline - now,
+			       0));
 	vsock_run(v);
 }
 
@@ -261,20 +266,30 @@ void conn_flush(struct vsock_conn *c)
 	host_drained(c);
 }
 
+static int ring_new(struct vsock_conn *c)
+{
+	void *p;
+
+	if (c->v->nrings == LIMIT_VSOCK_RINGS)
+		return -ENOBUFS;
+	p = mmap(NULL, LIMIT_VSOCK_WINDOW, PROT_READ | PROT_WRITE,
+		 MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+	if (p == MAP_FAILED)
+		return -errno;
+	c->ring = p;
+	c->v->nrings++;
+	return 0;
+}
+
 /* Copies the pieces from @off on behind the ring's end. Credit was checked: they fit. */
 static int ring_put(struct vsock_conn *c, const struct iovec *iov, size_t n, size_t off, size_t len)
 {
 	uint32_t end = (c->ring_start + c->ring_len) % LIMIT_VSOCK_WINDOW;
 	size_t first = MIN(len, LIMIT_VSOCK_WINDOW - end);
+	int r = c->ring ? 0 : ring_new(c);
 
-	if (!c->ring) {
-		void *p = mmap(NULL, LIMIT_VSOCK_WINDOW, PROT_READ | PROT_WRITE,
-			       MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
-
-		if (p == MAP_FAILED)
-			return -ENOMEM;
-		c->ring = p;
-	}
+	if (r < 0)
+		return r;
 	iov_read(iov, n, off, c->ring + end, first);
 	iov_read(iov, n, off + first, c->ring, len - first);
 	c->ring_len += (uint32_t)len;

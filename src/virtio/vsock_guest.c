@@ -1,9 +1,11 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * vsock_guest - packets from the guest (virtio 1.2, 5.10.6): one handler for each operation of a known connection.
+ * vsock_guest - packets from the guest (virtio 1.2, 5.10.6): one handler for each operation of a
+ * known connection.
  *
- * Nothing in a packet is believed. An operation that does not fit the state of its connection resets the connection; a
- * packet that belongs to no connection is answered with a RST, unless it is one.
+ * Nothing in a packet is believed. An operation that does not fit the state of its connection
+ * resets the connection; a packet that belongs to no connection is answered with a RST, unless it
+ * is one.
  */
 #include "virtio/vsock_priv.h"
 
@@ -20,8 +22,12 @@ static void refuse(struct vsock *v, const struct virtio_vsock_hdr *h)
 		return; /* vsock_run reads no packet while the queue is full */
 	r = &v->resets[(v->first_reset + v->nresets++) % LIMIT_VSOCK_RESETS];
 	*r = (struct virtio_vsock_hdr){
-		.src_cid = h->dst_cid, .dst_cid = h->src_cid, .src_port = h->dst_port, .dst_port = h->src_port,
-		.type = h->type, .op = VIRTIO_VSOCK_OP_RST,
+		.src_cid = h->dst_cid,
+		.dst_cid = h->src_cid,
+		.src_port = h->dst_port,
+		.dst_port = h->src_port,
+		.type = h->type,
+		.op = VIRTIO_VSOCK_OP_RST,
 	};
 }
 
@@ -65,7 +71,8 @@ static void on_rw(struct vsock_conn *c, const struct vsock_packet *p)
 		conn_write(c, p->iov, p->n, p->hdr->len);
 }
 
-/* The guest closed both ways. It gets its RST now; what it sent goes on to the host for as long as that reads. */
+/* The guest closed both ways. It gets its RST now; what it sent goes on to the host for as long as
+ * that reads. */
 static void guest_closed(struct vsock_conn *c)
 {
 	conn_no_deadline(c);

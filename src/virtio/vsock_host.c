@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * vsock_host - the host side of a vsock device: the listening socket and its CONNECT line, connections to "<path>_<port>",
- * and what epoll says about their sockets.
+ * vsock_host - the host side of a vsock device: the listening socket and its CONNECT line,
+ * connections to "<path>_<port>", and what epoll says about their sockets.
  */
 #include "virtio/vsock_priv.h"
 
@@ -19,7 +19,8 @@
 #define HOST_PORT_LAST 0xfffffffeU
 #define CONNECT_LINE_MAX 32
 
-/* A host port that no connection to @guest_port has. The table is smaller than the range: there is one. */
+/* A host port that no connection to @guest_port has. The table is smaller than the range: there is
+ * one. */
 static uint32_t pick_host_port(struct vsock *v, uint32_t guest_port)
 {
 	uint32_t port;
@@ -42,7 +43,8 @@ static int parse_connect(const char *line, uint32_t *ret_port)
 	return 0;
 }
 
-/* Takes the line and not a byte more: payload may follow at once. 1: got it; 0: not there yet; -errno. */
+/* Takes the line and not a byte more: payload may follow at once. 1: got it; 0: not there yet;
+ * -errno. */
 static int read_connect(int fd, uint32_t *ret_port)
 {
 	char line[CONNECT_LINE_MAX];
@@ -145,7 +147,8 @@ static void conn_event(struct loop_source *s, int fd, uint32_t events, void *dat
 static int host_attach(struct vsock_conn *c, int fd)
 {
 	c->fd = fd;
-	c->io = loop_add_io(c->v->loop, fd, EPOLLIN | EPOLLOUT | EPOLLRDHUP | EPOLLET, conn_event, c);
+	c->io = loop_add_io(c->v->loop, fd, EPOLLIN | EPOLLOUT | EPOLLRDHUP | EPOLLET, conn_event,
+			    c);
 	return c->io ? 0 : -errno;
 }
 

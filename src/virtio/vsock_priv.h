@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * vsock_priv - what the parts of the vsock device share: vsock.c (the device and its two queues), vsock_conn.c (the table
- * of connections), vsock_guest.c (packets from the guest), vsock_host.c (sockets of the host).
+ * vsock_priv - what the parts of the vsock device share: vsock.c (the device and its two queues),
+ * vsock_conn.c (the table of connections), vsock_guest.c (packets from the guest), vsock_host.c
+ * (sockets of the host).
  */
 #pragma once
 
@@ -25,10 +26,19 @@ enum { VSOCK_RX, VSOCK_TX, VSOCK_EVENT, VSOCK_QUEUES };
  *   REQUESTED (held, then asked) --accepted--> OPEN --host gone--> CLOSING (guest owes RST)
  *                                               \------ RST, guest closed, violation ------> ENDED
  *
- * ENDED: over for the guest as soon as a RST we may owe it is sent, over for the host as soon as the ring is drained; then
- * the slot is free. Bytes the guest sent before it closed are never dropped while somebody may read them.
+ * ENDED: over for the guest as soon as a RST we may owe it is sent, over for the host as soon as
+ * the ring is drained; then the slot is free. Bytes the guest sent before it closed are never
+ * dropped while somebody may read them.
  */
-enum vsock_state { VSOCK_FREE, VSOCK_HANDSHAKE, VSOCK_REQUESTED, VSOCK_DIALING, VSOCK_OPEN, VSOCK_CLOSING, VSOCK_ENDED };
+enum vsock_state {
+	VSOCK_FREE,
+	VSOCK_HANDSHAKE,
+	VSOCK_REQUESTED,
+	VSOCK_DIALING,
+	VSOCK_OPEN,
+	VSOCK_CLOSING,
+	VSOCK_ENDED
+};
 
 /* Packets a connection owes the guest. */
 enum {
@@ -37,31 +47,32 @@ enum {
 	OWE_RESPONSE = 4,
 	OWE_SHUTDOWN = 8,
 	OWE_CREDIT = 16, /* CREDIT_UPDATE */
-	OWE_ASK = 32, /* CREDIT_REQUEST */
+	OWE_ASK = 32,    /* CREDIT_REQUEST */
 };
 
 struct vsock_conn {
 	struct vsock *v;
 	struct vsock_conn *next; /* in a hash chain or the free list */
-	struct list ready; /* in v->ready */
-	struct list timed; /* in v->timed, oldest first: all deadlines are equally long */
-	int64_t deadline; /* ms of loop_now_ms */
+	struct list ready;       /* in v->ready */
+	struct list timed;       /* in v->timed, oldest first: all deadlines are equally long */
+	int64_t deadline;        /* ms of loop_now_ms */
 	struct loop_source *io;
 	int fd; /* the host socket, -1 when the host side is over */
 	uint32_t host_port, guest_port;
 	enum vsock_state state;
-	uint8_t owe; /* OWE_* */
+	uint8_t owe;      /* OWE_* */
 	uint8_t shutdown; /* VIRTIO_VSOCK_SHUTDOWN_* the guest is, or will be, told */
 	bool by_guest, hashed;
-	bool redial; /* counted in v->ndialing */
-	bool readable; /* the host socket may have bytes, or its end */
-	bool hup; /* both directions of the host socket are closed */
-	bool host_eof; /* the host's end was read */
-	bool host_deaf; /* the host reads no more */
+	bool redial;                /* counted in v->ndialing */
+	bool readable;              /* the host socket may have bytes, or its end */
+	bool hup;                   /* both directions of the host socket are closed */
+	bool host_eof;              /* the host's end was read */
+	bool host_deaf;             /* the host reads no more */
 	bool guest_eof, guest_deaf; /* the guest sends, or reads, no more */
-	bool asked; /* for credit, since it last changed */
+	bool asked;                 /* for credit, since it last changed */
 	uint32_t peer_alloc, peer_forwarded, sent; /* the guest's window; bytes sent to it */
-	uint32_t received, forwarded, told; /* bytes from the guest; passed on; passed on when we last said so */
+	uint32_t received, forwarded,
+		told;  /* bytes from the guest; passed on; passed on when we last said so */
 	uint8_t *ring; /* LIMIT_VSOCK_WINDOW bytes, NULL while empty */
 	uint32_t ring_start, ring_len;
 };
@@ -77,13 +88,13 @@ struct vsock {
 	char *path;
 	int listen_fd;
 	struct loop_source *listener;
-	bool listener_paused; /* no descriptors or slots left */
+	bool listener_paused;      /* no descriptors or slots left */
 	struct loop_source *timer; /* the oldest deadline */
 	struct loop_source *again; /* work left over after a budget was used up */
 	struct list ready, timed;
-	struct vsock_conn *conns; /* LIMIT_VSOCK_CONNS; pages behind @high were never touched */
+	struct vsock_conn *conns;  /* LIMIT_VSOCK_CONNS; pages behind @high were never touched */
 	struct vsock_conn *unused; /* freed slots */
-	size_t high, nguest, ndialing;
+	size_t high, nguest, ndialing, nrings;
 	struct vsock_conn *hash[VSOCK_HASH];
 	uint32_t next_port;
 	/* RSTs for packets that belong to no connection */
@@ -110,7 +121,8 @@ struct vsock_conn *conn_new(struct vsock *v, bool by_guest); /* NULL: the table 
 struct vsock_conn *conn_find(struct vsock *v, uint32_t host_port, uint32_t guest_port);
 void conn_hash(struct vsock_conn *c);
 void conn_unhash(struct vsock_conn *c);
-/* Must follow everything that happened to @c: frees it if both sides are over, else puts it where it belongs. */
+/* Must follow everything that happened to @c: frees it if both sides are over, else puts it where
+ * it belongs. */
 void conn_update(struct vsock_conn *c);
 /* Ends it for the guest with a RST and for the host at once. */
 void conn_abort(struct vsock_conn *c);

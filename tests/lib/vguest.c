@@ -83,7 +83,9 @@ void vguest_rx_post(struct vguest *g, unsigned n)
 		if (q->busy[i])
 			continue;
 		q->desc[i] = (struct vring_desc){
-			.addr = vguest_gpa(g, rx_buffer(g, i)), .len = VGUEST_RX_SIZE, .flags = VRING_DESC_F_WRITE,
+			.addr = vguest_gpa(g, rx_buffer(g, i)),
+			.len = VGUEST_RX_SIZE,
+			.flags = VRING_DESC_F_WRITE,
 		};
 		q->busy[i] = true;
 		n--;
@@ -120,18 +122,26 @@ bool vguest_send(struct vguest *g, const struct virtio_vsock_hdr *h, const void 
 	memcpy(p, h, sizeof(*h));
 	if (len > 0)
 		memcpy(p + sizeof(*h), data, len);
-	q->desc[slot] = (struct vring_desc){ .addr = vguest_gpa(g, p), .len = (uint32_t)(sizeof(*h) + len) };
+	q->desc[slot] = (struct vring_desc){ .addr = vguest_gpa(g, p),
+					     .len = (uint32_t)(sizeof(*h) + len) };
 	q->busy[slot] = true;
 	vguest_post(g, 1, slot);
 	return true;
 }
 
-bool vguest_packet(struct vguest *g, uint16_t op, uint32_t src_port, uint32_t dst_port, uint32_t flags, const void *data,
-		   size_t len)
+bool vguest_packet(struct vguest *g, uint16_t op, uint32_t src_port, uint32_t dst_port,
+		   uint32_t flags, const void *data, size_t len)
 {
 	struct virtio_vsock_hdr h = {
-		.src_cid = VGUEST_CID, .dst_cid = 2, .src_port = src_port, .dst_port = dst_port, .len = (uint32_t)len,
-		.type = VIRTIO_VSOCK_TYPE_STREAM, .op = op, .flags = flags, .buf_alloc = g->buf_alloc,
+		.src_cid = VGUEST_CID,
+		.dst_cid = 2,
+		.src_port = src_port,
+		.dst_port = dst_port,
+		.len = (uint32_t)len,
+		.type = VIRTIO_VSOCK_TYPE_STREAM,
+		.op = op,
+		.flags = flags,
+		.buf_alloc = g->buf_alloc,
 		.fwd_cnt = g->fwd_cnt,
 	};
 

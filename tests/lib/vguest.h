@@ -1,9 +1,11 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * vguest - a virtio-vsock driver for tests: guest memory in a memfd, three split queues, receive buffers and packets. It
- * plays the guest to a device that is attached directly or served over vhost-user; who hosts it only sets @kick.
+ * vguest - a virtio-vsock driver for tests: guest memory in a memfd, three split queues, receive
+ * buffers and packets. It plays the guest to a device that is attached directly or served over
+ * vhost-user; who hosts it only sets @kick.
  *
- * Single-threaded: tests run the device's loop themselves between the driver's steps. Failures end the test (assert).
+ * Single-threaded: tests run the device's loop themselves between the driver's steps. Failures end
+ * the test (assert).
  */
 #pragma once
 
@@ -37,11 +39,12 @@ struct vguest {
 	uint8_t *mem; /* VGUEST_SIZE */
 	struct vguest_queue q[VGUEST_QUEUES];
 	bool event_idx;
-	bool lenient; /* used entries may be nonsense, for rings are: nothing is asserted about them */
+	bool lenient; /* used entries may be nonsense, for rings are: nothing is asserted about them
+		       */
 	bool keep_rx; /* receive buffers are not posted again once used */
 	void (*kick)(void *data, unsigned q);
 	void *data;
-	uint32_t buf_alloc, fwd_cnt; /* the credit that packets carry */
+	uint32_t buf_alloc, fwd_cnt;        /* the credit that packets carry */
 	unsigned interrupts[VGUEST_QUEUES]; /* for the host to count */
 };
 
@@ -59,9 +62,10 @@ void vguest_rx_post(struct vguest *g, unsigned n);
 /* A packet from the guest. False if the device holds all slots. */
 bool vguest_send(struct vguest *g, const struct virtio_vsock_hdr *h, const void *data, size_t len);
 /* The same from the parts that matter; stream type, right CIDs, our credit, hdr.len = @len. */
-bool vguest_packet(struct vguest *g, uint16_t op, uint32_t src_port, uint32_t dst_port, uint32_t flags, const void *data,
-		   size_t len);
-/* The next packet for the guest into @h and @data (at most VGUEST_RX_SIZE bytes). False if there is none. */
+bool vguest_packet(struct vguest *g, uint16_t op, uint32_t src_port, uint32_t dst_port,
+		   uint32_t flags, const void *data, size_t len);
+/* The next packet for the guest into @h and @data (at most VGUEST_RX_SIZE bytes). False if there is
+ * none. */
 bool vguest_receive(struct vguest *g, struct virtio_vsock_hdr *h, uint8_t *data);
 /* Asks for an interrupt at the next used entry of queue @q. */
 void vguest_want_interrupts(struct vguest *g, unsigned q);

@@ -2,9 +2,10 @@
 /*
  * fuzz_vhost - a vhost-user front-end that sends anything, descriptors included.
  *
- * The first half of the input is a sequence of messages: {request, flags, descriptors, length, that many payload bytes};
- * some requests are completed to something that gets past the first checks, so that rings do start. The second half is the
- * guest's memory, rings included. The device behind gives every chain back.
+ * The first half of the input is a sequence of messages: {request, flags, descriptors, length, that
+ * many payload bytes}; some requests are completed to something that gets past the first checks, so
+ * that rings do start. The second half is the guest's memory, rings included. The device behind
+ * gives every chain back.
  */
 #include "base/fd.h"
 #include "base/log.h"
@@ -50,7 +51,12 @@ static void echo_reset(struct virtio_device *d)
 }
 
 static const struct virtio_device_ops echo_ops = {
-	.name = "echo", .id = 1, .nqueues = QUEUES, .kick = echo_kick, .reset = echo_reset, .free = echo_reset,
+	.name = "echo",
+	.id = 1,
+	.nqueues = QUEUES,
+	.kick = echo_kick,
+	.reset = echo_reset,
+	.free = echo_reset,
 	.features = VIRTIO_F_VERSION_1_BIT | VIRTQ_F_INDIRECT | VIRTQ_F_EVENT_IDX,
 };
 
@@ -78,14 +84,17 @@ static size_t sensible(struct vhost_msg *m, uint8_t ring)
 	switch (m->hdr.request) {
 	case VHOST_SET_MEM_TABLE:
 		m->p.table.n = 1;
-		m->p.table.region[0] = (struct vhost_region){ .gpa = 0, .size = MEM_SIZE, .user = 0x10000 };
+		m->p.table.region[0] =
+			(struct vhost_region){ .gpa = 0, .size = MEM_SIZE, .user = 0x10000 };
 		return 40;
 	case VHOST_SET_FEATURES:
 		m->p.u64 = VIRTIO_F_VERSION_1_BIT | VIRTQ_F_INDIRECT;
 		return 8;
 	case VHOST_SET_VRING_ADDR:
 		m->p.addr = (struct vhost_ring_addr){
-			.index = ring, .desc = 0x10000 + ring * 0x400U, .avail = 0x10100 + ring * 0x400U,
+			.index = ring,
+			.desc = 0x10000 + ring * 0x400U,
+			.avail = 0x10100 + ring * 0x400U,
 			.used = 0x10200 + ring * 0x400U,
 		};
 		return 40;
@@ -113,9 +122,12 @@ static void send_message(int sock, struct input *in, const int *mem, const int *
 			m.p.raw[i] = byte(in);
 	}
 	if (how >= 0xf8)
-		m.hdr.size += byte(in); /* longer than what follows, so the next message is part of it */
+		m.hdr.size +=
+			byte(in); /* longer than what follows, so the next message is part of it */
 	for (unsigned i = 0; i < nfds; i++)
-		fds[i] = m.hdr.request == VHOST_SET_MEM_TABLE || m.hdr.request == VHOST_ADD_MEM_REG ? *mem : *event;
+		fds[i] = m.hdr.request == VHOST_SET_MEM_TABLE || m.hdr.request == VHOST_ADD_MEM_REG
+				 ? *mem
+				 : *event;
 	if (fd_send(sock, &m.hdr, sizeof(m.hdr) + MIN(m.hdr.size, 256), fds, nfds) < 0)
 		return;
 }
@@ -133,7 +145,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	char drain[4096];
 
 	log_init("fuzz", -1, LOG_FORMAT_BARE, LOG_LEVEL_ERROR);
-	if (ftruncate(mem, MEM_SIZE) < 0 || socketpair(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0, pair) < 0)
+	if (ftruncate(mem, MEM_SIZE) < 0 ||
+	    socketpair(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0, pair) < 0)
 		abort();
 	if (pwrite(mem, data + size / 2, MIN(size - size / 2, MEM_SIZE), 0) < 0)
 		abort();

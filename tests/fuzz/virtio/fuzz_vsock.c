@@ -2,9 +2,10 @@
 /*
  * fuzz_vsock - the vsock device behind rings and packets of a hostile guest.
  *
- * The input is a program of small records for the fake driver of tests/lib/vguest: well-formed packets of any content,
- * descriptors and ring indices of any content, host programs that connect, write, read, half close and go away. Whatever it
- * does, the device must neither touch memory outside the guest's nor end the process.
+ * The input is a program of small records for the fake driver of tests/lib/vguest: well-formed
+ * packets of any content, descriptors and ring indices of any content, host programs that connect,
+ * write, read, half close and go away. Whatever it does, the device must neither touch memory
+ * outside the guest's nor end the process.
  */
 #include "base/fd.h"
 #include "base/log.h"
@@ -51,12 +52,16 @@ static uint8_t byte(struct input *in)
 
 static uint32_t number(struct input *in)
 {
-	static const uint32_t special[] = { 0, 1, 2, 7, 44, 45, 4096, 65535, 65536, 1U << 30, (1U << 30) + 1, UINT32_MAX };
+	static const uint32_t special[] = {
+		0, 1, 2, 7, 44, 45, 4096, 65535, 65536, 1U << 30, (1U << 30) + 1, UINT32_MAX
+	};
 	uint32_t v = byte(in);
 
 	if (v < ARRAY_SIZE(special))
 		return special[v];
-	return v < 200 ? v : v | (uint32_t)byte(in) << 8 | (uint32_t)byte(in) << 16 | (uint32_t)byte(in) << 24;
+	return v < 200 ? v
+		       : v | (uint32_t)byte(in) << 8 | (uint32_t)byte(in) << 16 |
+				 (uint32_t)byte(in) << 24;
 }
 
 static void on_interrupt(struct virtio_device *d, unsigned q)
@@ -98,7 +103,10 @@ static void act_packet(struct world *w, struct input *in)
 {
 	static uint8_t payload[65536];
 	struct virtio_vsock_hdr h = {
-		.src_cid = VGUEST_CID, .dst_cid = 2, .type = VIRTIO_VSOCK_TYPE_STREAM, .op = byte(in) % 10,
+		.src_cid = VGUEST_CID,
+		.dst_cid = 2,
+		.type = VIRTIO_VSOCK_TYPE_STREAM,
+		.op = byte(in) % 10,
 	};
 	size_t len = number(in) % sizeof(payload);
 
@@ -121,10 +129,13 @@ static void act_answer(struct world *w, struct input *in)
 	uint8_t data[VGUEST_RX_SIZE];
 	uint16_t op = byte(in) % 8;
 
-	/* The driver's checks are assertions: with rings of any content this one just looks at the last buffer. */
-	memcpy(&h, w->g.mem + w->g.q[0].bytes + (size_t)(byte(in) % 64) * VGUEST_RX_SIZE, sizeof(h));
+	/* The driver's checks are assertions: with rings of any content this one just looks at the
+	 * last buffer. */
+	memcpy(&h, w->g.mem + w->g.q[0].bytes + (size_t)(byte(in) % 64) * VGUEST_RX_SIZE,
+	       sizeof(h));
 	memset(data, 0, sizeof(data));
-	vguest_packet(&w->g, op, h.dst_port, h.src_port, byte(in) & 3, data, op == VIRTIO_VSOCK_OP_RW ? 100 : 0);
+	vguest_packet(&w->g, op, h.dst_port, h.src_port, byte(in) & 3, data,
+		      op == VIRTIO_VSOCK_OP_RW ? 100 : 0);
 }
 
 static void act_buffers(struct world *w, struct input *in)
@@ -141,7 +152,9 @@ static void act_scribble(struct world *w, struct input *in)
 
 	switch (byte(in) % 4) {
 	case 0:
-		*d = (struct vring_desc){ .addr = VGUEST_GPA + number(in), .len = number(in), .flags = byte(in) & 7,
+		*d = (struct vring_desc){ .addr = VGUEST_GPA + number(in),
+					  .len = number(in),
+					  .flags = byte(in) & 7,
 					  .next = byte(in) };
 		break;
 	case 1:
@@ -166,13 +179,15 @@ static void act_post(struct world *w, struct input *in)
 
 static void act_connect(struct world *w, struct input *in)
 {
-	static const char *const lines[] = { "CONNECT 1\n", "CONNECT 2\nearly", "CONNECT", "what?\n" };
+	static const char *const lines[] = { "CONNECT 1\n", "CONNECT 2\nearly", "CONNECT",
+					     "what?\n" };
 	unsigned i = byte(in) % HOSTS;
 	const char *line = lines[byte(in) % ARRAY_SIZE(lines)];
 
 	fd_close(w->host[i]);
 	w->host[i] = unix_connect(path, SOCK_STREAM | SOCK_NONBLOCK);
-	if (w->host[i] >= 0 && send(w->host[i], line, strlen(line), MSG_NOSIGNAL | MSG_DONTWAIT) < 0)
+	if (w->host[i] >= 0 &&
+	    send(w->host[i], line, strlen(line), MSG_NOSIGNAL | MSG_DONTWAIT) < 0)
 		w->host[i] = fd_close(w->host[i]);
 }
 
@@ -195,7 +210,8 @@ static void act_host(struct world *w, struct input *in)
 
 	switch (byte(in) % 5) {
 	case 0:
-		n = send(w->host[i], block, number(in) % sizeof(block), MSG_NOSIGNAL | MSG_DONTWAIT);
+		n = send(w->host[i], block, number(in) % sizeof(block),
+			 MSG_NOSIGNAL | MSG_DONTWAIT);
 		break;
 	case 1:
 		n = recv(w->host[i], block, sizeof(block), MSG_DONTWAIT);
@@ -241,8 +257,8 @@ static void act_time(struct world *w, struct input *in)
 }
 
 static void (*const acts[])(struct world *w, struct input *in) = {
-	act_packet, act_answer, act_buffers, act_scribble, act_post, act_connect, act_accept, act_host, act_run, act_packet,
-	act_run, act_buffers, act_time, act_reset,
+	act_packet, act_answer, act_buffers, act_scribble, act_post,    act_connect, act_accept,
+	act_host,   act_run,    act_packet,  act_run,      act_buffers, act_time,    act_reset,
 };
 
 static void cleanup_dir(void)

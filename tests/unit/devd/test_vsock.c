@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* caisson-devd vsock as a program: its command line, its jail, its end, and a connection through all of it. */
+/* caisson-devd vsock as a program: its command line, its jail, its end, and a connection through
+ * all of it. */
 #include "frontend.h"
 
 #include "base/path.h"
@@ -53,18 +54,25 @@ static void test_describes_itself(void **state)
 
 static void test_refuses_wrong_arguments(void **state)
 {
-	static char *const wrong[][8] = {
+	static char *const wrong[][9] = {
 		{ "caisson-devd" },
 		{ "caisson-devd", "teapot" },
 		{ "caisson-devd", "vsock" },
 		{ "caisson-devd", "vsock", "--fd=0", "--uds-path=/tmp/x" },
 		{ "caisson-devd", "vsock", "--fd=0", "--uds-path=/tmp/x", "--guest-cid=2" },
-		{ "caisson-devd", "vsock", "--fd=0", "--uds-path=/tmp/x", "--guest-cid=4294967295" },
+		{ "caisson-devd", "vsock", "--fd=0", "--uds-path=/tmp/x",
+		  "--guest-cid=4294967295" },
 		{ "caisson-devd", "vsock", "--fd=0", "--uds-path=/tmp/", "--guest-cid=3" },
 		{ "caisson-devd", "vsock", "--fd=0", "--uds-path=/nonexistent/x", "--guest-cid=3" },
-		{ "caisson-devd", "vsock", "--fd=0", "--socket=/tmp/y", "--uds-path=/tmp/x", "--guest-cid=3" },
+		{ "caisson-devd", "vsock", "--fd=0", "--socket=/tmp/y", "--uds-path=/tmp/x",
+		  "--guest-cid=3" },
+		{ "caisson-devd", "vsock", "--fd=0", "--uds-path=/tmp/x", "--guest-cid=3",
+		  "--uid=5" },
+		{ "caisson-devd", "vsock", "--fd=0", "--uds-path=/tmp/x", "--guest-cid=3",
+		  "--uid=5", "--gid=4294967295" },
 		{ "caisson-devd", "vsock", "--fd=99", "--uds-path=/tmp/x", "--guest-cid=3" },
-		{ "caisson-devd", "vsock", "--fd=0", "--uds-path=/tmp/x", "--guest-cid=3", "stray" },
+		{ "caisson-devd", "vsock", "--fd=0", "--uds-path=/tmp/x", "--guest-cid=3",
+		  "stray" },
 	};
 
 	for (size_t i = 0; i < ARRAY_SIZE(wrong); i++) {
@@ -151,7 +159,8 @@ static void wait_until_it_serves(struct served *s)
 /* The value of a field of /proc/PID/status. */
 static char *status_field(pid_t pid, const char *name)
 {
-	autofree char *path = xasprintf("/proc/%d/status", (int)pid), *text = NULL, *key = xasprintf("\n%s:\t", name);
+	autofree char *path = xasprintf("/proc/%d/status", (int)pid), *text = NULL,
+		      *key = xasprintf("\n%s:\t", name);
 	const char *p;
 
 	assert_int_equal(file_read_at(AT_FDCWD, path, 65536, &text, NULL), 0);
@@ -240,7 +249,8 @@ static void test_carries_connections(void **state)
 	close(listener);
 }
 
-/* A slow host program, so that a ring is mapped; deadlines; idle memory: whatever makes system calls of its own. */
+/* A slow host program, so that a ring is mapped; deadlines; idle memory: whatever makes system
+ * calls of its own. */
 static void test_survives_its_rarer_ways(void **state)
 {
 	struct served *s = *state;
@@ -260,7 +270,8 @@ static void test_survives_its_rarer_ways(void **state)
 	port = h.src_port;
 	assert_true(vguest_packet(&f->g, VIRTIO_VSOCK_OP_RESPONSE, 1024, port, 0, NULL, 0));
 	for (int i = 0; i < 7; i++) {
-		assert_true(vguest_packet(&f->g, VIRTIO_VSOCK_OP_RW, 1024, port, 0, block, sizeof(block)));
+		assert_true(vguest_packet(&f->g, VIRTIO_VSOCK_OP_RW, 1024, port, 0, block,
+					  sizeof(block)));
 		frontend_run(f);
 	}
 	assert_true(vguest_packet(&f->g, VIRTIO_VSOCK_OP_SHUTDOWN, 1024, port, 3, NULL, 0));

@@ -100,10 +100,12 @@ void frontend_run(struct frontend *f)
 		assert_int_equal(loop_run_once(f->loop, f->pace_ms), 0);
 }
 
-void frontend_send(struct frontend *f, uint32_t request, uint32_t flags, const void *payload, size_t size, const int *fds,
-		   size_t nfds)
+void frontend_send(struct frontend *f, uint32_t request, uint32_t flags, const void *payload,
+		   size_t size, const int *fds, size_t nfds)
 {
-	struct vhost_msg m = { .hdr = { .request = request, .flags = FLAGS | flags, .size = (uint32_t)size } };
+	struct vhost_msg m = {
+		.hdr = { .request = request, .flags = FLAGS | flags, .size = (uint32_t)size }
+	};
 	size_t len = sizeof(m.hdr) + size;
 
 	assert_true(size <= sizeof(m.p));
@@ -143,7 +145,8 @@ void frontend_tell(struct frontend *f, uint32_t request, uint64_t value)
 	frontend_expect_silence(f);
 }
 
-uint64_t frontend_ack(struct frontend *f, uint32_t request, const void *payload, size_t size, const int *fds, size_t nfds)
+uint64_t frontend_ack(struct frontend *f, uint32_t request, const void *payload, size_t size,
+		      const int *fds, size_t nfds)
 {
 	frontend_send(f, request, VHOST_FLAG_NEED_REPLY, payload, size, fds, nfds);
 	frontend_expect_reply(f, request, 8);
@@ -168,7 +171,8 @@ void frontend_memory(struct frontend *f)
 		struct vhost_region r;
 	} table = { 1, 0, { VGUEST_GPA, VGUEST_SIZE, VGUEST_USER, 0 } };
 
-	assert_true(frontend_ack(f, VHOST_SET_MEM_TABLE, &table, sizeof(table), &f->g.memfd, 1) == 0);
+	assert_true(frontend_ack(f, VHOST_SET_MEM_TABLE, &table, sizeof(table), &f->g.memfd, 1) ==
+		    0);
 }
 
 static void ring_state(struct frontend *f, uint32_t request, uint32_t index, uint32_t num)
@@ -182,7 +186,9 @@ void frontend_start_ring(struct frontend *f, unsigned i)
 {
 	struct vguest_queue *q = &f->g.q[i];
 	struct vhost_ring_addr a = {
-		.index = i, .desc = vguest_user(&f->g, q->desc), .used = vguest_user(&f->g, q->used),
+		.index = i,
+		.desc = vguest_user(&f->g, q->desc),
+		.used = vguest_user(&f->g, q->used),
 		.avail = vguest_user(&f->g, q->avail),
 	};
 	uint64_t index = i;

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * frontend - a vhost-user front-end for tests, at one end of a socketpair. The other end is served by a back-end on the same
- * thread, whose loop every exchange runs; or (devd's tests) by a process of its own, to which every exchange gives time.
+ * frontend - a vhost-user front-end for tests, at one end of a socketpair. The other end is served
+ * by a back-end on the same thread, whose loop every exchange runs; or (devd's tests) by a process
+ * of its own, to which every exchange gives time.
  */
 #pragma once
 
@@ -19,7 +20,8 @@
 
 struct frontend {
 	struct loop *loop;
-	int pace_ms; /* how long each of a few turns of the loop waits: 0 where everything is on it */
+	int pace_ms; /* how long each of a few turns of the loop waits: 0 where everything is on it
+		      */
 	int fd;
 	struct vhost *v;
 	struct virtio_device *d;
@@ -39,9 +41,10 @@ int frontend_setup(void **state);
 int frontend_teardown(void **state);
 void frontend_run(struct frontend *f);
 
-/* Sends a message of @size payload bytes with @nfds descriptors, which stay the caller's; the back-end acts on it. */
-void frontend_send(struct frontend *f, uint32_t request, uint32_t flags, const void *payload, size_t size, const int *fds,
-		   size_t nfds);
+/* Sends a message of @size payload bytes with @nfds descriptors, which stay the caller's; the
+ * back-end acts on it. */
+void frontend_send(struct frontend *f, uint32_t request, uint32_t flags, const void *payload,
+		   size_t size, const int *fds, size_t nfds);
 /* A reply, with @size payload bytes, is there. */
 void frontend_expect_reply(struct frontend *f, uint32_t request, size_t size);
 void frontend_expect_silence(struct frontend *f);
@@ -49,7 +52,8 @@ void frontend_expect_silence(struct frontend *f);
 uint64_t frontend_ask(struct frontend *f, uint32_t request);
 void frontend_tell(struct frontend *f, uint32_t request, uint64_t value);
 /* The result of a request that is acknowledged (REPLY_ACK must be negotiated). */
-uint64_t frontend_ack(struct frontend *f, uint32_t request, const void *payload, size_t size, const int *fds, size_t nfds);
+uint64_t frontend_ack(struct frontend *f, uint32_t request, const void *payload, size_t size,
+		      const int *fds, size_t nfds);
 
 /* What a VMM does: features, memory, rings; then the driver fills its receive queue. */
 void frontend_negotiate(struct frontend *f);

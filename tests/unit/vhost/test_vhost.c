@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* The connection and the rings, end to end: a front-end, a guest's driver in shared memory, and programs of the host. */
+/* The connection and the rings, end to end: a front-end, a guest's driver in shared memory, and
+ * programs of the host. */
 #include "frontend.h"
 
 #include "virtio/vsock.h"
@@ -84,12 +85,15 @@ static void test_a_disabled_ring_waits(void **state)
 	assert_int_equal(f->g.q[1].used->idx, 1);
 }
 
-/* A front-end without protocol features never enables: rings run when they have their kick descriptor. */
+/* A front-end without protocol features never enables: rings run when they have their kick
+ * descriptor. */
 static void test_rings_are_enabled_without_protocol_features(void **state)
 {
 	struct frontend *f = *state;
 	struct vhost_ring_addr a = {
-		.index = 1, .desc = vguest_user(&f->g, f->g.q[1].desc), .used = vguest_user(&f->g, f->g.q[1].used),
+		.index = 1,
+		.desc = vguest_user(&f->g, f->g.q[1].desc),
+		.used = vguest_user(&f->g, f->g.q[1].used),
 		.avail = vguest_user(&f->g, f->g.q[1].avail),
 	};
 	struct vhost_ring_state num = { 1, 64 }, base = { 1, 0 };
@@ -125,7 +129,8 @@ static void test_the_memory_map_changes_under_running_rings(void **state)
 	frontend_start(f);
 	assert_true(frontend_ack(f, VHOST_ADD_MEM_REG, &one, sizeof(one), &more, 1) == 0);
 	assert_non_null(gmem_translate(&f->v->mem, VGUEST_GPA + VGUEST_SIZE, 8192));
-	assert_true(frontend_ack(f, VHOST_ADD_MEM_REG, &one, sizeof(one), &more, 1) == 1); /* twice */
+	assert_true(frontend_ack(f, VHOST_ADD_MEM_REG, &one, sizeof(one), &more, 1) ==
+		    1); /* twice */
 	assert_true(frontend_ack(f, VHOST_REM_MEM_REG, &one, sizeof(one), NULL, 0) == 0);
 	assert_null(gmem_translate(&f->v->mem, VGUEST_GPA + VGUEST_SIZE, 8192));
 	frontend_memory(f);
@@ -162,7 +167,9 @@ static bool mapped(const void *p)
 	autoclose int fd = open("/proc/self/pagemap", O_RDONLY | O_CLOEXEC);
 	uint64_t entry = 0;
 
-	assert_int_equal(pread(fd, &entry, sizeof(entry), (off_t)((uintptr_t)p / 4096 * sizeof(entry))), sizeof(entry));
+	assert_int_equal(pread(fd, &entry, sizeof(entry),
+			       (off_t)((uintptr_t)p / 4096 * sizeof(entry))),
+			 sizeof(entry));
 	return entry >> 63;
 }
 

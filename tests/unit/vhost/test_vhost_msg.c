@@ -16,7 +16,7 @@ static void test_offers_what_the_front_ends_need(void **state)
 	uint64_t protocol = frontend_ask(f, VHOST_GET_PROTOCOL_FEATURES);
 
 	assert_true(features & VIRTIO_F_VERSION_1_BIT);
-	assert_true(protocol & VHOST_PF_CONFIG); /* QEMU and UML read the CID through it */
+	assert_true(protocol & VHOST_PF_CONFIG);      /* QEMU and UML read the CID through it */
 	assert_true(protocol & VHOST_PF_BACKEND_REQ); /* UML has no interrupts without it */
 	assert_true(frontend_ask(f, VHOST_GET_QUEUE_NUM) == 3);
 	assert_true(frontend_ask(f, VHOST_GET_MAX_MEM_SLOTS) == LIMIT_GMEM_REGIONS);
@@ -48,7 +48,8 @@ static void test_acknowledges_only_when_asked_and_negotiated(void **state)
 	frontend_send(f, VHOST_SET_OWNER, VHOST_FLAG_NEED_REPLY, NULL, 0, NULL, 0);
 	frontend_expect_silence(f);
 	/* UML waits for an answer to the message that negotiates answers */
-	assert_true(frontend_ack(f, VHOST_SET_PROTOCOL_FEATURES, &features, sizeof(features), NULL, 0) == 0);
+	assert_true(frontend_ack(f, VHOST_SET_PROTOCOL_FEATURES, &features, sizeof(features), NULL,
+				 0) == 0);
 	frontend_send(f, VHOST_SET_OWNER, 0, NULL, 0, NULL, 0);
 	frontend_expect_silence(f);
 	assert_true(frontend_ack(f, VHOST_SET_OWNER, NULL, 0, NULL, 0) == 0);
@@ -97,7 +98,7 @@ static void test_refuses_wrong_messages(void **state)
 		{ VHOST_SET_VRING_ADDR, 39, 0, { 0 } },
 		{ VHOST_SET_VRING_ADDR, 40, 0, { 3 } },
 		{ VHOST_GET_VRING_BASE, 8, 0, { 3 } },
-		{ VHOST_SET_VRING_KICK, 8, 0, { 0 } }, /* says that it brings a descriptor */
+		{ VHOST_SET_VRING_KICK, 8, 0, { 0 } },    /* says that it brings a descriptor */
 		{ VHOST_SET_VRING_KICK, 8, 1, { 0, 1 } }, /* says that it brings none */
 		{ VHOST_SET_VRING_KICK, 8, 1, { 3 } },
 		{ VHOST_SET_VRING_KICK, 8, 2, { 0 } },
@@ -116,10 +117,13 @@ static void test_refuses_wrong_messages(void **state)
 	for (size_t i = 0; i < ARRAY_SIZE(wrong); i++) {
 		struct vhost_ring_state off = { 0, 0 };
 
-		if (frontend_ack(f, wrong[i].request, wrong[i].payload, wrong[i].size, fds, wrong[i].nfds) == 0)
-			fail_msg("wrong message %zu (request %u) was accepted", i, wrong[i].request);
+		if (frontend_ack(f, wrong[i].request, wrong[i].payload, wrong[i].size, fds,
+				 wrong[i].nfds) == 0)
+			fail_msg("wrong message %zu (request %u) was accepted", i,
+				 wrong[i].request);
 		assert_int_equal(f->closed, 0);
-		assert_true(frontend_ack(f, VHOST_SET_VRING_ENABLE, &off, sizeof(off), NULL, 0) == 0);
+		assert_true(frontend_ack(f, VHOST_SET_VRING_ENABLE, &off, sizeof(off), NULL, 0) ==
+			    0);
 	}
 	close(fds[0]);
 	close(fds[1]);
@@ -154,7 +158,8 @@ static void test_a_ring_without_addresses_does_not_start(void **state)
 
 	frontend_negotiate(f);
 	frontend_memory(f);
-	assert_true(frontend_ack(f, VHOST_SET_VRING_KICK, &index, 8, &f->kick[0], 1) == 0); /* not enabled yet */
+	assert_true(frontend_ack(f, VHOST_SET_VRING_KICK, &index, 8, &f->kick[0], 1) ==
+		    0); /* not enabled yet */
 	assert_true(frontend_ack(f, VHOST_SET_VRING_ENABLE, &on, sizeof(on), NULL, 0) == 1);
 	assert_false(f->d->queue[0].live);
 }
@@ -164,14 +169,17 @@ static void test_running_rings_do_not_move(void **state)
 	struct frontend *f = *state;
 	struct vhost_ring_state s = { 1, 32 };
 	struct vhost_ring_addr a = {
-		.index = 1, .desc = vguest_user(&f->g, f->g.q[1].desc), .used = vguest_user(&f->g, f->g.q[1].used),
+		.index = 1,
+		.desc = vguest_user(&f->g, f->g.q[1].desc),
+		.used = vguest_user(&f->g, f->g.q[1].used),
 		.avail = vguest_user(&f->g, f->g.q[1].avail),
 	};
 
 	frontend_start(f);
 	assert_true(frontend_ack(f, VHOST_SET_VRING_NUM, &s, sizeof(s), NULL, 0) == 1);
 	assert_true(frontend_ack(f, VHOST_SET_VRING_BASE, &s, sizeof(s), NULL, 0) == 1);
-	assert_true(frontend_ack(f, VHOST_SET_VRING_ADDR, &a, sizeof(a), NULL, 0) == 0); /* where it is */
+	assert_true(frontend_ack(f, VHOST_SET_VRING_ADDR, &a, sizeof(a), NULL, 0) ==
+		    0); /* where it is */
 	a.desc += 16;
 	assert_true(frontend_ack(f, VHOST_SET_VRING_ADDR, &a, sizeof(a), NULL, 0) == 1);
 }

@@ -133,8 +133,8 @@ void fixture_expect_nothing(struct fixture *f)
 		fail_msg("operation %u, nothing was expected", f->h.op);
 }
 
-void fixture_send(struct fixture *f, uint16_t op, uint32_t guest_port, uint32_t host_port, uint32_t flags,
-		  const void *data, size_t len)
+void fixture_send(struct fixture *f, uint16_t op, uint32_t guest_port, uint32_t host_port,
+		  uint32_t flags, const void *data, size_t len)
 {
 	assert_true(vguest_packet(&f->g, op, guest_port, host_port, flags, data, len));
 	fixture_run(f);

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* fixture - a vsock device on a loop, attached to a fake guest (tests/lib/vguest), with a directory for its sockets. */
+/* fixture - a vsock device on a loop, attached to a fake guest (tests/lib/vguest), with a directory
+ * for its sockets. */
 #pragma once
 
 #include "check.h"
@@ -19,7 +20,8 @@ struct fixture {
 	uint8_t data[VGUEST_RX_SIZE];
 };
 
-/* cmocka fixtures: the device with its driver not up yet; then with running queues. Of 64 entries, with event index. */
+/* cmocka fixtures: the device with its driver not up yet; then with running queues. Of 64 entries,
+ * with event index. */
 int fixture_setup(void **state);
 int fixture_setup_running(void **state);
 int fixture_teardown(void **state);
@@ -35,8 +37,8 @@ void fixture_wait(struct fixture *f, int ms);
 void fixture_expect(struct fixture *f, uint16_t op);
 void fixture_expect_nothing(struct fixture *f);
 /* A packet from the guest's @guest_port to @host_port, then the loop runs. */
-void fixture_send(struct fixture *f, uint16_t op, uint32_t guest_port, uint32_t host_port, uint32_t flags,
-		  const void *data, size_t len);
+void fixture_send(struct fixture *f, uint16_t op, uint32_t guest_port, uint32_t host_port,
+		  uint32_t flags, const void *data, size_t len);
 
 /* A host program that has written "CONNECT <port>\n". Non-blocking. */
 int fixture_connect(struct fixture *f, uint32_t port);

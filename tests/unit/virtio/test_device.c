@@ -47,8 +47,13 @@ static void on_broken(struct virtio_device *d)
 
 static const struct virtio_host_ops host_ops = { .interrupt = on_interrupt, .broken = on_broken };
 static const struct virtio_device_ops ops = {
-	.name = "counter", .id = 1, .nqueues = 2, .features = VIRTIO_F_VERSION_1_BIT | 1, .kick = on_kick,
-	.reset = on_reset, .free = on_free,
+	.name = "counter",
+	.id = 1,
+	.nqueues = 2,
+	.features = VIRTIO_F_VERSION_1_BIT | 1,
+	.kick = on_kick,
+	.reset = on_reset,
+	.free = on_free,
 };
 
 static void counter_init(struct counter *c, struct gmem *mem)
@@ -56,7 +61,9 @@ static void counter_init(struct counter *c, struct gmem *mem)
 	static const uint8_t config[4] = { 1, 2, 3, 4 };
 
 	*c = (struct counter){ 0 };
-	c->dev = (struct virtio_device){ .ops = &ops, .queue = c->queue, .config = config, .config_size = sizeof(config) };
+	c->dev = (struct virtio_device){
+		.ops = &ops, .queue = c->queue, .config = config, .config_size = sizeof(config)
+	};
 	virtio_attach(&c->dev, &host_ops, NULL, mem);
 }
 

@@ -132,7 +132,8 @@ static void test_refuses_more_regions_than_the_limit(void **state)
 	for (uint64_t i = 0; i <= LIMIT_GMEM_REGIONS; i++) {
 		struct gmem_source s = { .gpa = i * PAGE, .size = PAGE, .user = i * PAGE };
 
-		assert_int_equal(gmem_add_host(&m, &s, page, NULL), i < LIMIT_GMEM_REGIONS ? 0 : -ENOSPC);
+		assert_int_equal(gmem_add_host(&m, &s, page, NULL),
+				 i < LIMIT_GMEM_REGIONS ? 0 : -ENOSPC);
 	}
 }
 

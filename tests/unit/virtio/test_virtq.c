@@ -42,9 +42,11 @@ static void ring_free(struct ring *r)
 	free(r);
 }
 
-static void desc(struct ring *r, unsigned i, uint64_t addr, uint32_t len, uint16_t flags, uint16_t next)
+static void desc(struct ring *r, unsigned i, uint64_t addr, uint32_t len, uint16_t flags,
+		 uint16_t next)
 {
-	r->g.q[0].desc[i] = (struct vring_desc){ .addr = addr, .len = len, .flags = flags, .next = next };
+	r->g.q[0].desc[i] =
+		(struct vring_desc){ .addr = addr, .len = len, .flags = flags, .next = next };
 }
 
 static int pop(struct ring *r)
@@ -144,7 +146,9 @@ static void test_walks_an_indirect_table(void **state)
 	struct ring *r = ring_new(VIRTQ_F_INDIRECT);
 	struct vring_desc *t = (void *)(r->g.mem + 0x200000);
 
-	t[0] = (struct vring_desc){ .addr = AT(0), .len = 7, .flags = VRING_DESC_F_NEXT, .next = 2 };
+	t[0] = (struct vring_desc){
+		.addr = AT(0), .len = 7, .flags = VRING_DESC_F_NEXT, .next = 2
+	};
 	t[2] = (struct vring_desc){ .addr = AT(8), .len = 9, .flags = VRING_DESC_F_WRITE };
 	desc(r, 0, vguest_gpa(&r->g, t), 3 * 16, VRING_DESC_F_INDIRECT, 0);
 	vguest_post(&r->g, 0, 0);
@@ -168,19 +172,23 @@ static void test_refuses_malformed_chains(void **state)
 		struct vring_desc d[3];
 	} cases[] = {
 		{ "loop", { { AT(0), 1, VRING_DESC_F_NEXT, 0 } } },
-		{ "long loop", { { AT(0), 1, VRING_DESC_F_NEXT, 1 }, { AT(0), 1, VRING_DESC_F_NEXT, 2 },
-				 { AT(0), 1, VRING_DESC_F_NEXT, 1 } } },
+		{ "long loop",
+		  { { AT(0), 1, VRING_DESC_F_NEXT, 1 },
+		    { AT(0), 1, VRING_DESC_F_NEXT, 2 },
+		    { AT(0), 1, VRING_DESC_F_NEXT, 1 } } },
 		{ "empty loop", { { AT(0), 0, VRING_DESC_F_NEXT, 0 } } },
 		{ "next outside", { { AT(0), 1, VRING_DESC_F_NEXT, NUM } } },
 		{ "address outside", { { 0x1000, 1, 0, 0 } } },
 		{ "behind the end", { { VGUEST_GPA + VGUEST_SIZE - 1, 2, 0, 0 } } },
 		{ "length wraps", { { UINT64_MAX - 10, 100, 0, 0 } } },
-		{ "readable behind writable", { { AT(0), 1, VRING_DESC_F_NEXT | VRING_DESC_F_WRITE, 1 }, { AT(0), 1, 0, 0 } } },
+		{ "readable behind writable",
+		  { { AT(0), 1, VRING_DESC_F_NEXT | VRING_DESC_F_WRITE, 1 }, { AT(0), 1, 0, 0 } } },
 		{ "indirect of no size", { { AT(0), 0, VRING_DESC_F_INDIRECT, 0 } } },
 		{ "indirect of part of one", { { AT(0), 17, VRING_DESC_F_INDIRECT, 0 } } },
 		{ "indirect outside", { { 0x1000, 16, VRING_DESC_F_INDIRECT, 0 } } },
 		{ "indirect too long", { { AT(0), 16 * (NUM + 1), VRING_DESC_F_INDIRECT, 0 } } },
-		{ "indirect with next", { { AT(0), 16, VRING_DESC_F_INDIRECT | VRING_DESC_F_NEXT, 1 } } },
+		{ "indirect with next",
+		  { { AT(0), 16, VRING_DESC_F_INDIRECT | VRING_DESC_F_NEXT, 1 } } },
 		{ "indirect not aligned", { { AT(4), 16, VRING_DESC_F_INDIRECT, 0 } } },
 		{ "indirect in indirect", { { AT(0x100000), 16, VRING_DESC_F_INDIRECT, 0 } } },
 		{ "indirect next outside", { { AT(0x100010), 16, VRING_DESC_F_INDIRECT, 0 } } },
@@ -190,8 +198,12 @@ static void test_refuses_malformed_chains(void **state)
 		struct ring *r = ring_new(VIRTQ_F_INDIRECT);
 		struct vring_desc *t = (void *)(r->g.mem + 0x200000);
 
-		t[0] = (struct vring_desc){ .addr = AT(0), .len = 16, .flags = VRING_DESC_F_INDIRECT };
-		t[1] = (struct vring_desc){ .addr = AT(0), .len = 16, .flags = VRING_DESC_F_NEXT, .next = 1 };
+		t[0] = (struct vring_desc){ .addr = AT(0),
+					    .len = 16,
+					    .flags = VRING_DESC_F_INDIRECT };
+		t[1] = (struct vring_desc){
+			.addr = AT(0), .len = 16, .flags = VRING_DESC_F_NEXT, .next = 1
+		};
 		for (unsigned j = 0; j < 3; j++)
 			r->g.q[0].desc[j] = cases[i].d[j];
 		vguest_post(&r->g, 0, 0);
@@ -264,7 +276,8 @@ static void test_interrupts_follow_the_event_index(void **state)
 		vguest_post(&r->g, 0, 0);
 		assert_int_equal(pop(r), 1);
 		vq_push(&r->q, 0, 0);
-		/* the first has no predecessor, so it is safer to say it; then only entry 3 is asked for */
+		/* the first has no predecessor, so it is safer to say it; then only entry 3 is
+		 * asked for */
 		assert_int_equal(vq_publish(&r->q), i == 0 || i == 3);
 	}
 	ring_free(r);

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* The device as a whole: what goes through its queues, and how it behaves when one of them stands still. */
+/* The device as a whole: what goes through its queues, and how it behaves when one of them stands
+ * still. */
 #include "fixture.h"
 
 #include "base/fd.h"
@@ -41,7 +42,8 @@ static void test_bytes_pass_both_ways(void **state)
 	close(fd);
 }
 
-/* One read fills many buffers: nothing is lost, doubled or reordered, and each packet but the last is full. */
+/* One read fills many buffers: nothing is lost, doubled or reordered, and each packet but the last
+ * is full. */
 static void test_much_data_arrives_in_order(void **state)
 {
 	static uint32_t sent[50000], got[50000];
@@ -53,7 +55,9 @@ static void test_much_data_arrives_in_order(void **state)
 	for (size_t i = 0; i < ARRAY_SIZE(sent); i++)
 		sent[i] = (uint32_t)i;
 	while (in < sizeof(got)) {
-		ssize_t n = out < sizeof(sent) ? send(fd, (char *)sent + out, sizeof(sent) - out, MSG_DONTWAIT) : 0;
+		ssize_t n = out < sizeof(sent)
+				    ? send(fd, (char *)sent + out, sizeof(sent) - out, MSG_DONTWAIT)
+				    : 0;
 
 		out += n > 0 ? (size_t)n : 0;
 		fixture_run(f);
@@ -94,7 +98,9 @@ static void test_fills_buffers_in_pieces(void **state)
 	fixture_run(f);
 	for (uint16_t i = 0; i < 4; i++) {
 		q->desc[i] = (struct vring_desc){
-			.addr = vguest_gpa(&f->g, p + i * 100), .len = len[i], .next = (uint16_t)(i + 1),
+			.addr = vguest_gpa(&f->g, p + i * 100),
+			.len = len[i],
+			.next = (uint16_t)(i + 1),
 			.flags = VRING_DESC_F_WRITE | (i < 3 ? VRING_DESC_F_NEXT : 0),
 		};
 	}
@@ -114,7 +120,8 @@ static void test_refusals_wait_for_buffers_in_bounds(void **state)
 	unsigned sent = 0, got = 0;
 
 	f->g.keep_rx = true;
-	/* Every packet to nobody is answered; 64 buffers, then LIMIT_VSOCK_RESETS wait, then the queue is not read. */
+	/* Every packet to nobody is answered; 64 buffers, then LIMIT_VSOCK_RESETS wait, then the
+	 * queue is not read. */
 	while (vguest_packet(&f->g, VIRTIO_VSOCK_OP_RW, 1, 2, 0, NULL, 0)) {
 		fixture_run(f);
 		sent++;
@@ -170,8 +177,10 @@ static void test_a_connection_reset_forgets_the_guest_but_not_who_waits(void **s
 	vguest_done(&f->g);
 	vguest_init(&f->g, 64, true);
 	gmem_done(&f->mem);
-	assert_int_equal(gmem_add(&f->mem, &(struct gmem_source){ .gpa = VGUEST_GPA, .size = VGUEST_SIZE }, f->g.memfd,
-				  NULL), 0);
+	assert_int_equal(gmem_add(&f->mem,
+				  &(struct gmem_source){ .gpa = VGUEST_GPA, .size = VGUEST_SIZE },
+				  f->g.memfd, NULL),
+			 0);
 	fixture_start(f);
 	fixture_run(f);
 	fixture_expect(f, VIRTIO_VSOCK_OP_REQUEST);
@@ -232,19 +241,24 @@ static void test_interrupts_are_not_repeated(void **state)
 static void test_a_flood_does_not_starve_the_loop(void **state)
 {
 	struct fixture *f = *state;
-	struct virtio_vsock_hdr h = { .src_cid = VGUEST_CID, .dst_cid = 2, .type = 1, .op = VIRTIO_VSOCK_OP_RW };
+	struct virtio_vsock_hdr h = {
+		.src_cid = VGUEST_CID, .dst_cid = 2, .type = 1, .op = VIRTIO_VSOCK_OP_RW
+	};
 	struct vguest_queue *q = &f->g.q[1];
 
 	vguest_done(&f->g);
 	vguest_init(&f->g, 256, true);
 	gmem_done(&f->mem);
-	assert_int_equal(gmem_add(&f->mem, &(struct gmem_source){ .gpa = VGUEST_GPA, .size = VGUEST_SIZE }, f->g.memfd,
-				  NULL), 0);
+	assert_int_equal(gmem_add(&f->mem,
+				  &(struct gmem_source){ .gpa = VGUEST_GPA, .size = VGUEST_SIZE },
+				  f->g.memfd, NULL),
+			 0);
 	fixture_start(f);
 	f->g.kick = NULL;
 	memcpy(f->g.mem + q->bytes, &h, sizeof(h));
 	for (uint16_t i = 0; i < 256; i++) {
-		q->desc[i] = (struct vring_desc){ .addr = vguest_gpa(&f->g, f->g.mem + q->bytes), .len = sizeof(h) };
+		q->desc[i] = (struct vring_desc){ .addr = vguest_gpa(&f->g, f->g.mem + q->bytes),
+						  .len = sizeof(h) };
 		vguest_post(&f->g, 1, i);
 	}
 	virtio_kick(f->d, 1);
@@ -270,7 +284,8 @@ int main(void)
 		TEST(test_a_broken_ring_ends_the_device_and_not_the_process),
 		TEST(test_useless_receive_buffers_break_it),
 		TEST(test_interrupts_are_not_repeated),
-		cmocka_unit_test_setup_teardown(test_a_flood_does_not_starve_the_loop, fixture_setup, fixture_teardown),
+		cmocka_unit_test_setup_teardown(test_a_flood_does_not_starve_the_loop,
+						fixture_setup, fixture_teardown),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -31,7 +31,8 @@ static void test_the_guests_credit_is_kept(void **state)
 	fixture_expect(f, VIRTIO_VSOCK_OP_RW);
 	assert_int_equal(f->h.len, 30);
 	fixture_expect(f, VIRTIO_VSOCK_OP_CREDIT_REQUEST);
-	/* it says that it read what was never sent: no credit comes of that, and no more questions without news */
+	/* it says that it read what was never sent: no credit comes of that, and no more questions
+	 * without news */
 	f->g.fwd_cnt = 1000000;
 	fixture_send(f, VIRTIO_VSOCK_OP_CREDIT_UPDATE, 5, port, 0, NULL, 0);
 	fixture_expect(f, VIRTIO_VSOCK_OP_CREDIT_REQUEST);
@@ -65,7 +66,8 @@ static size_t fill_window(struct fixture *f, uint32_t port, uint32_t window)
 	return total;
 }
 
-/* A host program that does not read: the guest may send as much as it was promised; then nothing is lost. */
+/* A host program that does not read: the guest may send as much as it was promised; then nothing is
+ * lost. */
 static void test_a_slow_host_reader_gets_everything(void **state)
 {
 	static uint8_t got[1 << 20];
@@ -75,7 +77,8 @@ static void test_a_slow_host_reader_gets_everything(void **state)
 	size_t sent = fill_window(f, port, LIMIT_VSOCK_WINDOW), in = 0;
 	long n;
 
-	assert_true(sent > LIMIT_VSOCK_WINDOW && sent < sizeof(got)); /* the socket's own buffer took some */
+	assert_true(sent > LIMIT_VSOCK_WINDOW &&
+		    sent < sizeof(got)); /* the socket's own buffer took some */
 	/* the guest closes, is told that it is over, and still nothing is lost */
 	fixture_send(f, VIRTIO_VSOCK_OP_SHUTDOWN, 5, port, 3, NULL, 0);
 	fixture_expect(f, VIRTIO_VSOCK_OP_RST);
@@ -214,7 +217,8 @@ static void test_the_host_reads_no_more(void **state)
 	assert_int_equal(f->h.flags, 3);
 }
 
-/* What the host wrote before it closed arrives first; then the guest has VSOCK_TIMEOUT_MS to answer. */
+/* What the host wrote before it closed arrives first; then the guest has VSOCK_TIMEOUT_MS to
+ * answer. */
 static void test_the_host_closes(void **state)
 {
 	struct fixture *f = *state;
@@ -268,7 +272,8 @@ static void test_an_unanswered_request_times_out(void **state)
 	close(fd);
 }
 
-/* The guest can take LIMIT_VSOCK_GUEST_CONNS; the host finds a place even then, and all places come back. */
+/* The guest can take LIMIT_VSOCK_GUEST_CONNS; the host finds a place even then, and all places come
+ * back. */
 static void test_the_table_is_bounded(void **state)
 {
 	struct rlimit files = { 2 * LIMIT_VSOCK_CONNS + 100, 2 * LIMIT_VSOCK_CONNS + 100 };

@@ -9,8 +9,13 @@
 static struct virtio_vsock_hdr header(uint16_t op, uint32_t src_port, uint32_t dst_port)
 {
 	return (struct virtio_vsock_hdr){
-		.src_cid = VGUEST_CID, .dst_cid = 2, .src_port = src_port, .dst_port = dst_port,
-		.type = VIRTIO_VSOCK_TYPE_STREAM, .op = op, .buf_alloc = 65536,
+		.src_cid = VGUEST_CID,
+		.dst_cid = 2,
+		.src_port = src_port,
+		.dst_port = dst_port,
+		.type = VIRTIO_VSOCK_TYPE_STREAM,
+		.op = op,
+		.buf_alloc = 65536,
 	};
 }
 
@@ -66,7 +71,8 @@ static void test_every_operation_to_nobody_is_refused_but_rst(void **state)
 /* What does not fit the state of a connection resets it. */
 static void test_wrong_operations_reset_the_connection(void **state)
 {
-	static const uint16_t wrong[] = { 0, VIRTIO_VSOCK_OP_REQUEST, VIRTIO_VSOCK_OP_RESPONSE, 8, 0xffff };
+	static const uint16_t wrong[] = { 0, VIRTIO_VSOCK_OP_REQUEST, VIRTIO_VSOCK_OP_RESPONSE, 8,
+					  0xffff };
 	struct fixture *f = *state;
 
 	for (size_t i = 0; i < ARRAY_SIZE(wrong); i++) {
@@ -84,7 +90,8 @@ static void test_wrong_operations_reset_the_connection(void **state)
 
 static void test_data_before_the_answer_reset_the_request(void **state)
 {
-	static const uint16_t wrong[] = { VIRTIO_VSOCK_OP_RW, VIRTIO_VSOCK_OP_SHUTDOWN, VIRTIO_VSOCK_OP_REQUEST };
+	static const uint16_t wrong[] = { VIRTIO_VSOCK_OP_RW, VIRTIO_VSOCK_OP_SHUTDOWN,
+					  VIRTIO_VSOCK_OP_REQUEST };
 	struct fixture *f = *state;
 
 	for (size_t i = 0; i < ARRAY_SIZE(wrong); i++) {
@@ -184,8 +191,12 @@ static void test_a_packet_may_come_in_pieces(void **state)
 	h.len = 10;
 	memcpy(p, &h, sizeof(h));
 	memcpy(p + sizeof(h), "0123456789", 10);
-	q->desc[40] = (struct vring_desc){ .addr = vguest_gpa(&f->g, p), .len = 20, .flags = 1, .next = 41 };
-	q->desc[41] = (struct vring_desc){ .addr = vguest_gpa(&f->g, p + 20), .len = 30, .flags = 1, .next = 42 };
+	q->desc[40] = (struct vring_desc){
+		.addr = vguest_gpa(&f->g, p), .len = 20, .flags = 1, .next = 41
+	};
+	q->desc[41] = (struct vring_desc){
+		.addr = vguest_gpa(&f->g, p + 20), .len = 30, .flags = 1, .next = 42
+	};
 	q->desc[42] = (struct vring_desc){ .addr = vguest_gpa(&f->g, p + 50), .len = 4 };
 	q->busy[40] = true;
 	vguest_post(&f->g, 1, 40);

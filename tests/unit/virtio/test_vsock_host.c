@@ -72,8 +72,16 @@ static int say(struct fixture *f, const char *text)
 static void test_other_lines_are_hung_up_on(void **state)
 {
 	static const char *const wrong[] = {
-		"\n", "CONNECT\n", "CONNECT \n", "CONNECT x\n", "CONNECT -1\n", "CONNECT 1 \n", "connect 1\n",
-		"CONNECT 4294967295\n", "CONNECT 4294967296\n", "GET / HTTP/1.1\n",
+		"\n",
+		"CONNECT\n",
+		"CONNECT \n",
+		"CONNECT x\n",
+		"CONNECT -1\n",
+		"CONNECT 1 \n",
+		"connect 1\n",
+		"CONNECT 4294967295\n",
+		"CONNECT 4294967296\n",
+		"GET / HTTP/1.1\n",
 		"CONNECT 00000000000000000000000000000000001\n",
 	};
 	struct fixture *f = *state;
