@@ -25,7 +25,7 @@ static const struct rule {
 	[HANDOVER_STREAMS] = {
 		.max_value = HANDOVER_STDIN | HANDOVER_STDOUT | HANDOVER_STDERR, .fd_per_bit = true,
 	},
-	[HANDOVER_EXIT] = { .max_value = 255 },
+	[HANDOVER_EXIT] = { .max_value = 255, .text = true },
 	[HANDOVER_SIGNAL] = { .min_value = 1, .max_value = 64 },
 	[HANDOVER_WINSIZE] = { .max_value = UINT32_MAX },
 };
