@@ -21,6 +21,8 @@
 #include <sys/types.h>
 #include <time.h>
 
+struct json_writer;
+
 #define OCI_VERSION_MIN "1.0.0"
 #define OCI_VERSION "1.3.0"
 
@@ -87,6 +89,8 @@ struct oci_state {
 char *oci_state_json(const struct oci_state *st);
 /* What the command `state` prints: runc's keys, order and indentation. Owned; NULL as above. */
 char *oci_state_print_json(const struct oci_state *st);
+/* The same as an element of an array that is being written, for lists. -errno if the annotations are no JSON object. */
+int oci_state_write(struct json_writer *w, const struct oci_state *st);
 
 /* RFC 3339 in UTC as Go prints it (RFC3339Nano): nanoseconds without trailing zeros. @buf holds
  * OCI_TIME_MAX bytes and is returned. */

@@ -74,25 +74,34 @@ char *oci_state_json(const struct oci_state *st)
 	return json_writer_end(&w) < 0 ? NULL : xstrdup(buf_str(&b));
 }
 
+int oci_state_write(struct json_writer *w, const struct oci_state *st)
+{
+	autoptr(json) annotations = NULL;
+	int r = parse_annotations(st, &annotations);
+
+	if (r < 0)
+		return r;
+	json_open_object(w, NULL);
+	json_add_str(w, "ociVersion", OCI_VERSION);
+	json_add_str(w, "id", st->id);
+	json_add_i64(w, "pid", st->pid);
+	json_add_str(w, "status", st->status);
+	json_add_str(w, "bundle", st->bundle);
+	json_add_str(w, "rootfs", st->rootfs ? st->rootfs : "");
+	json_add_str(w, "created", st->created ? st->created : "");
+	add_annotations(w, annotations);
+	json_add_str(w, "owner", st->owner ? st->owner : "");
+	json_close(w);
+	return 0;
+}
+
 char *oci_state_print_json(const struct oci_state *st)
 {
 	autodone(buf) b = BUF_INIT(LIMIT_STATE_FILE);
-	autoptr(json) annotations = NULL;
 	struct json_writer w;
 
-	if (parse_annotations(st, &annotations) < 0)
-		return NULL;
 	json_writer_init(&w, &b, "  ");
-	json_open_object(&w, NULL);
-	json_add_str(&w, "ociVersion", OCI_VERSION);
-	json_add_str(&w, "id", st->id);
-	json_add_i64(&w, "pid", st->pid);
-	json_add_str(&w, "status", st->status);
-	json_add_str(&w, "bundle", st->bundle);
-	json_add_str(&w, "rootfs", st->rootfs ? st->rootfs : "");
-	json_add_str(&w, "created", st->created ? st->created : "");
-	add_annotations(&w, annotations);
-	json_add_str(&w, "owner", st->owner ? st->owner : "");
-	json_close(&w);
+	if (oci_state_write(&w, st) < 0)
+		return NULL;
 	return json_writer_end(&w) < 0 ? NULL : xstrdup(buf_str(&b));
 }
