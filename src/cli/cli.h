@@ -19,6 +19,8 @@
 #define CLI_ROOT "/run/caisson/oci"
 #define CLI_RUN_DIR "/run/caisson"
 #define CLI_NAMESPACE "caisson" /* of the Task service's metadata */
+#define CLI_SHIM_NAME "containerd-shim-caisson-v2"
+#define CLI_PROXY_NAME "caisson-proxy"
 
 /* How long a shim may take to answer what needs no work. */
 #define CLI_STATE_MS 2000
@@ -26,9 +28,10 @@
 
 /* Global options. */
 struct cli {
-	const char *root, *log, *log_format, *config, *cgroup_manager, *rootless;
+	const char *root, *log, *log_format, *config, *cgroup_manager, *rootless, *criu;
 	bool debug, systemd_cgroup, help, version;
 	bool default_root; /* of --root */
+	char *own_root;    /* what root points to: absolute, owned by main */
 };
 
 struct cli_command {
@@ -36,6 +39,8 @@ struct cli_command {
 	struct arg_spec options;
 	size_t size;  /* of the struct of options */
 	int min, max; /* number of operands; max < 0: any */
+	bool raw;     /* options are not parsed: all arguments are operands */
+	int failure;  /* exit status after an error; 0: 1 */
 	/* Returns the exit status, or -errno with a reason. @o is zeroed and filled; @args are the
 	 * operands. */
 	int (*run)(const struct cli *c, void *o, int nargs, char **args, struct error *e);
@@ -77,6 +82,17 @@ int cli_container_remove(const struct cli *c, const char *id, struct error *e);
 char *cli_sandbox_name(const struct cli *c, const char *id);
 char *cli_sandbox_dir(const char *sandbox);
 
+/* The names of the directories below --root, sorted; those that are no ids are skipped. */
+int cli_container_ids(const struct cli *c, struct strv *ret, struct error *e);
+/* Calls @fn for @id, or, where @regex is set, for every container whose id matches the extended
+ * regular expression @id; the first failure is reported after all were tried. */
+typedef int cli_id_fn(const struct cli *c, const char *id, void *data, struct error *e);
+int cli_for_ids(const struct cli *c, const char *id, bool regex, cli_id_fn *fn, void *data,
+		struct error *e);
+/* As `state` and `list` show it; all strings are borrowed. */
+struct oci_state cli_oci_state(const struct cli_container *c, const char *status, pid_t pid,
+			       const char *owner);
+
 /* "creating", "created", "running", "paused", "stopped"; asks the shim, within CLI_STATE_MS.
  * *ret_pid may be NULL. */
 const char *cli_container_status(const struct cli_container *c, pid_t *ret_pid);
@@ -89,6 +105,9 @@ int cli_shim_start(const struct cli *c, const char *sandbox, const char *bundle,
 int cli_shim_clean(const char *sandbox, const char *bundle, struct error *e);
 /* Connects. The caller frees. -ECONNREFUSED or -ENOENT: it is dead. */
 int cli_shim_connect(const char *socket, struct rpc_client **ret, struct error *e);
+/* For asynchronous calls on @l. */
+int cli_shim_connect_on(struct loop *l, const char *socket, struct rpc_client **ret,
+			struct error *e);
 /* One call of the Task service. *ret may be NULL. */
 int cli_task_call(struct rpc_client *r, const char *method, const ProtobufCMessage *rq,
 		  int64_t timeout_ms, ProtobufCMessage **ret, struct error *e);
@@ -103,6 +122,7 @@ bool cli_shim_shutdown(const char *socket, int timeout_ms);
 struct cli_stdio {
 	bool terminal, detach;
 	const char *console_socket;
+	uint32_t rows, columns; /* of a new terminal; 0: not given */
 	bool new_netns;
 	const char *netns;
 	char *const *args;
@@ -113,19 +133,31 @@ pid_t cli_start_proxy(const char *sandbox, const char *id, const char *exec_id,
 		      const struct cli_stdio *io, struct error *e);
 /* Ends a proxy whose process was never made. */
 void cli_kill_proxy(pid_t pid);
-/* Waits for a proxy in the foreground, forwarding signals; its exit status. */
-int cli_wait_proxy(pid_t pid, struct error *e);
+/* Waits for a proxy in the foreground, forwarding signals; with a @terminal on stdin, that is raw
+ * meanwhile. Its exit status. */
+int cli_wait_proxy(pid_t pid, bool terminal, struct error *e);
 int cli_write_pid_file(const char *path, pid_t pid, struct error *e);
 
 /* --- commands used by others --- */
 
 struct create_options {
 	const char *bundle, *pid_file, *console_socket;
+	const char *config; /* name of the spec's file */
 	bool no_pivot, no_new_keyring, detach, no_subreaper, keep;
 	int preserve_fds;
 };
-/* Creates the container; returns the proxy's pid. */
+/* The options of create, which are the first ones of run's. */
+enum { CLI_CREATE_OPTIONS = 9, CLI_RUN_OPTIONS = 11 };
+extern const struct arg_option cli_run_options[CLI_RUN_OPTIONS];
+/* Creates the container; the proxy's pid. *ret_terminal (may be NULL): the process has the terminal
+ * on stdin. */
 pid_t cli_create(const struct cli *c, const struct create_options *o, const char *id,
-		 struct error *e);
+		 bool *ret_terminal, struct error *e);
+/* Signals that would end the command wait from here on, so that what is being made can be undone.
+ */
+void cli_defer_signals(void);
 int cli_start(const struct cli *c, const char *id, struct error *e);
+/* One line of `events`. Owned; NULL if it would be too large. */
+struct Io__Containerd__Cgroups__V1__Metrics;
+char *cli_stats_json(const char *id, const struct Io__Containerd__Cgroups__V1__Metrics *m);
 int cli_delete(const struct cli *c, const char *id, bool force, struct error *e);

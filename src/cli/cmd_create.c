@@ -9,14 +9,20 @@
 #include "cli/cli.h"
 
 #include "base/fd.h"
+#include "base/limits.h"
 #include "base/log.h"
+#include "base/loop.h"
 #include "base/path.h"
 #include "base/proc.h"
 #include "config/config.h"
 #include "rpc/handover.h"
 
+#include "google/protobuf/any.pb-c.h"
+
 #include <errno.h>
 #include <fcntl.h>
+#include <signal.h>
+#include <sys/signalfd.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -25,6 +31,8 @@ struct creation {
 	const struct create_options *o;
 	const char *id;
 	char *bundle, *sandbox, *socket;
+	char *text; /* of the spec: what was checked is what is used */
+	size_t text_len;
 	oci_spec *spec;
 	struct config *config;
 	struct cli_container c;
@@ -37,6 +45,7 @@ static void creation_done(struct creation *k)
 	free(k->bundle);
 	free(k->sandbox);
 	free(k->socket);
+	free(k->text);
 	oci_spec_free(k->spec);
 	config_free(k->config);
 	cli_container_done(&k->c);
@@ -63,6 +72,31 @@ static const char *pod_sandbox(const oci_spec *s)
 	return NULL;
 }
 
+static int read_spec(struct creation *k, struct error *e)
+{
+	const char *name = k->o->config ? k->o->config : "config.json";
+	autofree char *path = name[0] == '/' ? xstrdup(name) : xasprintf("%s/%s", k->bundle, name);
+	int r = file_read_at(AT_FDCWD, path, LIMIT_CONFIG_JSON, &k->text, &k->text_len);
+
+	if (r == -ENOENT && access(k->bundle, F_OK) < 0)
+		return error_set(e, errno, "bundle %s", k->bundle);
+	if (r < 0)
+		return error_set(e, r, "%s", path);
+	r = oci_spec_parse(k->text, k->text_len, path, &k->spec, e);
+	if (r == 0 && oci_spec_check(k->spec, k->bundle, e) < 0)
+		r = error_prefix(e, "%s", path);
+	return r;
+}
+
+/* On a terminal somebody reads them; what an engine is told on stderr would become the container's
+ * output. */
+static void show_warnings(const struct creation *k)
+{
+	for (size_t i = 0; i < k->config->warnings.n; i++)
+		if (k->cli->log || isatty(STDERR_FILENO) == 1)
+			log_warn("%s", k->config->warnings.v[i]);
+}
+
 static int plan(struct creation *k, struct error *e)
 {
 	const char *pod;
@@ -77,13 +111,12 @@ static int plan(struct creation *k, struct error *e)
 	k->bundle = path_absolute(k->o->bundle ? k->o->bundle : ".");
 	if (!k->bundle)
 		return error_set(e, errno, "working directory");
-	r = oci_spec_load(k->bundle, &k->spec, e);
-	if (r == 0)
-		r = oci_spec_check(k->spec, k->bundle, e);
+	r = read_spec(k, e);
 	if (r == 0)
 		r = config_load(k->cli->config, NULL, &k->config, e);
 	if (r < 0)
 		return r;
+	show_warnings(k);
 	pod = pod_sandbox(k->spec);
 	if (pod && id_check(pod, "sandbox id", e) < 0)
 		return -EINVAL;
@@ -97,6 +130,18 @@ static int plan(struct creation *k, struct error *e)
 }
 
 /* --- execute --- */
+
+static const int deferred_signals[] = { SIGINT, SIGTERM, SIGHUP, SIGQUIT };
+
+void cli_defer_signals(void)
+{
+	sigset_t set;
+
+	sigemptyset(&set);
+	for (size_t i = 0; i < ARRAY_SIZE(deferred_signals); i++)
+		sigaddset(&set, deferred_signals[i]);
+	sigprocmask(SIG_BLOCK, &set, NULL);
+}
 
 static char *now_rfc3339(void)
 {
@@ -127,6 +172,10 @@ static int step_directory(struct creation *k, struct error *e)
 	st->annotations = oci_annotations_json(k->spec);
 	st->terminal = k->spec->process->terminal;
 	r = store_container_save(k->c.dirfd, st, e);
+	if (r == 0) {
+		r = file_replace_at(k->c.dirfd, "config.json", k->text, k->text_len, 0600);
+		r = r < 0 ? error_set(e, r, "write %s/config.json", k->c.dir) : 0;
+	}
 	if (r < 0)
 		cli_container_remove(k->cli, k->id, NULL);
 	return r;
@@ -162,11 +211,13 @@ static int step_proxy(struct creation *k, struct error *e)
 		.terminal = k->spec->process->terminal,
 		.detach = k->o->detach,
 		.console_socket = k->o->console_socket,
-		.args = k->spec->process->args,
 	};
+	const Grpc__Box *size = k->spec->process->consolesize;
 
 	io.new_netns = oci_has_namespace(k->spec, "network", &netns) && !netns;
 	io.netns = netns;
+	io.rows = size ? size->height : 0;
+	io.columns = size ? size->width : 0;
 	autodone(strv) args = STRV_INIT;
 	for (size_t i = 0; i < k->spec->process->n_args; i++)
 		strv_add(&args, k->spec->process->args[i]);
@@ -180,22 +231,75 @@ static void undo_proxy(struct creation *k)
 	cli_kill_proxy(k->pid);
 }
 
+/* The machine's boot can take a while: a signal that would end the command ends the wait instead,
+ * and all is undone. */
+struct create_call {
+	struct loop *loop;
+	struct error *e;
+};
+
+static void create_replied(void *data, const struct error *e, const ProtobufCMessage *resp)
+{
+	struct create_call *call = data;
+
+	error_copy(call->e, e);
+	loop_quit(call->loop, e ? e->code : 0);
+}
+
+static void create_interrupted(struct loop_source *s, const struct signalfd_siginfo *si, void *data)
+{
+	struct create_call *call = data;
+	char name[16];
+
+	loop_quit(call->loop, error_plain(call->e, EINTR, "interrupted by %s",
+					  signal_name((int)si->ssi_signo, name)));
+}
+
+static int call_create(struct creation *k, const ProtobufCMessage *rq, struct error *e)
+{
+	const ProtobufCServiceDescriptor *d = &containerd__task__v2__task__descriptor;
+	int64_t timeout = (int64_t)k->config->runtime.create_container_timeout * 1000 +
+			  k->config->agent.reconnect_timeout_ms;
+	struct error result = ERROR_INIT, ignored = ERROR_INIT;
+	autoptr(loop) l = loop_new();
+	struct create_call call = { .loop = l, .e = &result };
+	struct rpc_client *r = NULL;
+	int err;
+
+	if (!l)
+		return error_set(e, errno, "event loop");
+	for (size_t i = 0; i < ARRAY_SIZE(deferred_signals); i++)
+		if (!loop_add_signal(l, deferred_signals[i], create_interrupted, &call))
+			return error_set(e, errno, "signals");
+	err = cli_shim_connect_on(l, k->socket, &r, e);
+	if (err < 0)
+		return err;
+	rpc_client_call(r, d, (unsigned)rpc_method_index(d, "Create"), rq, timeout, create_replied,
+			&call);
+	err = loop_run(l);
+	/* A call that is given up answers once more. */
+	call.e = &ignored;
+	rpc_client_free(r);
+	error_copy(e, &result);
+	return err;
+}
+
+/* The shim reads the spec from where we put it, as it was when it was checked. */
 static int step_task(struct creation *k, struct error *e)
 {
 	Containerd__Task__V2__CreateTaskRequest rq =
 		CONTAINERD__TASK__V2__CREATE_TASK_REQUEST__INIT;
-	autoptr(rpc_client) r = NULL;
-	int64_t timeout = (int64_t)k->config->runtime.create_container_timeout * 1000 +
-			  k->config->agent.reconnect_timeout_ms;
-	int err = cli_shim_connect(k->socket, &r, e);
+	Google__Protobuf__Any options = GOOGLE__PROTOBUF__ANY__INIT;
 
-	if (err < 0)
-		return err;
+	options.type_url = HANDOVER_SPEC_DIR;
+	options.value.data = (uint8_t *)k->c.dir;
+	options.value.len = strlen(k->c.dir);
 	rq.id = (char *)(uintptr_t)k->id;
 	rq.bundle = k->bundle;
 	rq.terminal = k->spec->process->terminal;
 	rq.stdin = rq.stdout = rq.stderr = HANDOVER_STDIO;
-	return cli_task_call(r, "Create", &rq.base, timeout, NULL, e);
+	rq.options = &options;
+	return call_create(k, &rq.base, e);
 }
 
 static int step_record(struct creation *k, struct error *e)
@@ -229,7 +333,7 @@ static const struct {
 };
 
 pid_t cli_create(const struct cli *c, const struct create_options *o, const char *id,
-		 struct error *e)
+		 bool *ret_terminal, struct error *e)
 {
 	struct creation k = { .cli = c, .o = o, .id = id, .c = CLI_CONTAINER_INIT };
 	size_t done = 0;
@@ -244,14 +348,18 @@ pid_t cli_create(const struct cli *c, const struct create_options *o, const char
 		while (done > 0)
 			if (steps[--done].undo)
 				steps[done].undo(&k);
+	if (r >= 0 && ret_terminal)
+		*ret_terminal = k.spec->process->terminal && !o->console_socket;
 	creation_done(&k);
 	return r < 0 ? r : k.pid;
 }
 
 #define OPT(...) CLI_OPT(create_options, __VA_ARGS__)
-static const struct arg_option options[] = {
+const struct arg_option cli_run_options[CLI_RUN_OPTIONS] = {
 	OPT("bundle", 'b', ARG_STRING, bundle, "DIR",
 	    "the bundle (default: the working directory)"),
+	OPT("config", 'f', ARG_STRING, config, "FILE",
+	    "name of the bundle's specification (default config.json)"),
 	OPT("console-socket", 0, ARG_STRING, console_socket, "PATH",
 	    "unix socket that receives the terminal's master"),
 	OPT("pid-file", 0, ARG_STRING, pid_file, "FILE",
@@ -260,7 +368,12 @@ static const struct arg_option options[] = {
 	    "no effect: the guest's root file system is always left by pivot_root"),
 	OPT("no-new-keyring", 0, ARG_BOOL, no_new_keyring, NULL,
 	    "no effect: the guest's keyrings are the container's own"),
+	OPT("no-subreaper", 0, ARG_BOOL, no_subreaper, NULL,
+	    "no effect: processes of a guest are never orphaned to the host"),
 	OPT("preserve-fds", 0, ARG_INT, preserve_fds, "N", "not supported unless 0"),
+	/* of run alone: */
+	OPT("detach", 'd', ARG_BOOL, detach, NULL, "leave it running"),
+	OPT("keep", 0, ARG_BOOL, keep, NULL, "do not delete the container when it has ended"),
 };
 
 static int cmd_create(const struct cli *c, void *opts, int nargs, char **args, struct error *e)
@@ -269,7 +382,8 @@ static int cmd_create(const struct cli *c, void *opts, int nargs, char **args, s
 	pid_t pid;
 
 	o->detach = true;
-	pid = cli_create(c, o, args[0], e);
+	cli_defer_signals();
+	pid = cli_create(c, o, args[0], NULL, e);
 	return pid < 0 ? (int)pid : 0;
 }
 
@@ -277,7 +391,7 @@ const struct cli_command command_create = {
 	.name = "create",
 	.operands = "ID",
 	.summary = "create a container from a bundle, ready to be started",
-	.options = CLI_OPTIONS(options),
+	.options = { .options = cli_run_options, .n = CLI_CREATE_OPTIONS },
 	.size = sizeof(struct create_options),
 	.min = 1,
 	.max = 1,

@@ -11,6 +11,7 @@
 
 #include <errno.h>
 #include <signal.h>
+#include <unistd.h>
 
 #define KILL_MS 1000
 #define WAIT_MS 3000
@@ -19,13 +20,15 @@
 #define SHUTDOWN_MS 1500
 
 struct delete_options {
-	bool force;
+	bool force, regex;
 };
 
 #define OPT(...) CLI_OPT(delete_options, __VA_ARGS__)
 static const struct arg_option options[] = {
 	OPT("force", 'f', ARG_BOOL, force, NULL,
 	    "kill it first if it lives; succeed also if there is none"),
+	OPT("regex", 'r', ARG_BOOL, regex, NULL,
+	    "ID is a regular expression: all containers that match"),
 };
 
 /* Kills and waits, each bounded; what does not work out is the clean-up's business. */
@@ -59,18 +62,29 @@ static int delete_task(const struct cli_container *k, const char *id, bool force
 	return cli_task_call(r, "Delete", &rq.base, force ? FORCE_DELETE_MS : DELETE_MS, NULL, e);
 }
 
+/* Its state file is damaged, or was never written: then there is no sandbox. */
+static int delete_unknown(const struct cli *c, const char *id, const char *sandbox, struct error *e)
+{
+	autofree char *dir = cli_sandbox_dir(sandbox);
+	int r = access(dir, F_OK) == 0 ? cli_shim_clean(sandbox, NULL, e) : 0;
+
+	return r < 0 ? r : cli_container_remove(c, id, e);
+}
+
 int cli_delete(const struct cli *c, const char *id, bool force, struct error *e)
 {
 	autodone(cli_container) k = CLI_CONTAINER_INIT;
 	struct error why = ERROR_INIT;
+	autofree char *own = NULL;
 	int r = cli_container_open(c, id, true, &k, e);
 
 	if (r == -ENOENT && force)
 		return 0;
 	if (r < 0)
 		return r;
+	own = cli_sandbox_name(c, id);
 	if (!k.known)
-		return cli_container_remove(c, id, e);
+		return delete_unknown(c, id, own, e);
 	r = delete_task(&k, id, force, &why);
 	if (r == -EBUSY && !force)
 		return error_copy(e, &why);
@@ -82,7 +96,7 @@ int cli_delete(const struct cli *c, const char *id, bool force, struct error *e)
 		r = cli_shim_clean(k.st.sandbox, k.st.bundle, e);
 		if (r < 0)
 			return r;
-	} else if (!cli_shim_shutdown(k.st.socket, SHUTDOWN_MS) && str_eq(k.st.sandbox, id)) {
+	} else if (!cli_shim_shutdown(k.st.socket, SHUTDOWN_MS) && str_eq(k.st.sandbox, own)) {
 		r = cli_shim_clean(k.st.sandbox, k.st.bundle, e);
 		if (r < 0)
 			return r;
@@ -90,11 +104,18 @@ int cli_delete(const struct cli *c, const char *id, bool force, struct error *e)
 	return cli_container_remove(c, id, e);
 }
 
+static int delete_one(const struct cli *c, const char *id, void *data, struct error *e)
+{
+	const struct delete_options *o = data;
+
+	return cli_delete(c, id, o->force, e);
+}
+
 static int cmd_delete(const struct cli *c, void *opts, int nargs, char **args, struct error *e)
 {
 	const struct delete_options *o = opts;
 
-	return cli_delete(c, args[0], o->force, e);
+	return cli_for_ids(c, args[0], o->regex, delete_one, opts, e);
 }
 
 const struct cli_command command_delete = {

@@ -23,7 +23,8 @@
 #define PROCESS_TYPE "types.containerd.io/opencontainers/runtime-spec/1/Process"
 
 struct exec_options {
-	const char *process, *pid_file, *console_socket, *cwd, *user, *apparmor, *process_label;
+	const char *process, *pid_file, *console_socket, *cwd, *user, *apparmor, *process_label,
+		*cgroup;
 	struct strv env, gids, caps;
 	bool tty, detach, no_new_privs, ignore_paused, no_subreaper;
 	int preserve_fds;
@@ -54,6 +55,8 @@ static const struct arg_option options[] = {
 	    "no effect: a paused container is always refused"),
 	OPT("no-subreaper", 0, ARG_BOOL, no_subreaper, NULL,
 	    "no effect: processes of a guest are never orphaned to the host"),
+	OPT("cgroup", 0, ARG_STRING, cgroup, "PATH",
+	    "not supported: the process joins the container's group"),
 };
 
 static int check_options(const struct exec_options *o, int nargs, struct error *e)
@@ -62,6 +65,10 @@ static int check_options(const struct exec_options *o, int nargs, struct error *
 		return error_plain(e, EOPNOTSUPP,
 				   "%s is not supported: the guest has no such security module",
 				   o->apparmor ? "--apparmor" : "--process-label");
+	if (o->cgroup)
+		return error_plain(
+			e, EOPNOTSUPP,
+			"--cgroup is not supported: the process joins the container's group");
 	if (o->preserve_fds)
 		return error_plain(e, EOPNOTSUPP,
 				   "--preserve-fds is not supported: descriptors of the host do "
@@ -169,14 +176,14 @@ static int derive_process(const struct cli_container *k, const struct exec_optio
 			  char **args, oci_process **ret, struct error *e)
 {
 	oci_spec *s = NULL;
-	int r = oci_spec_load(k->st.bundle, &s, e);
+	int r = oci_spec_load(k->dir, &s, e);
 
 	if (r < 0)
 		return r;
 	*ret = take_ptr(s->process);
 	oci_spec_free(s);
 	if (!*ret)
-		return error_plain(e, EINVAL, "%s/config.json has no process", k->st.bundle);
+		return error_plain(e, EINVAL, "%s/config.json has no process", k->dir);
 	return change_process(*ret, o, n, args, e);
 }
 
@@ -207,7 +214,7 @@ static int exec_requests(const struct cli_container *k, const char *exec_id, con
 	int err = cli_shim_connect(k->st.socket, &r, e);
 
 	if (err < 0)
-		return error_plain(e, ESRCH, "container not running");
+		return error_plain(e, ESRCH, "cannot exec in a stopped container");
 	any.type_url = PROCESS_TYPE;
 	any.value.data = (uint8_t *)json;
 	any.value.len = strlen(json);
@@ -229,7 +236,9 @@ static pid_t start_exec(const struct cli_container *k, const struct exec_options
 	autodone(strv) args = STRV_INIT;
 	struct cli_stdio io = { .terminal = p->terminal,
 				.detach = o->detach,
-				.console_socket = o->console_socket };
+				.console_socket = o->console_socket,
+				.rows = p->consolesize ? p->consolesize->height : 0,
+				.columns = p->consolesize ? p->consolesize->width : 0 };
 	pid_t pid;
 	int r;
 
@@ -262,7 +271,9 @@ static int run_exec(const struct cli *c, const struct exec_options *o, int nargs
 		r = oci_process_check(p, e);
 	if (r == 0) {
 		pid = start_exec(&k, o, p, e);
-		r = pid < 0 ? (int)pid : o->detach ? 0 : cli_wait_proxy(pid, e);
+		r = pid < 0     ? (int)pid
+		    : o->detach ? 0
+				: cli_wait_proxy(pid, p->terminal && !o->console_socket, e);
 	}
 	oci_process_free(p);
 	return r;
@@ -289,5 +300,6 @@ const struct cli_command command_exec = {
 	.size = sizeof(struct exec_options),
 	.min = 1,
 	.max = -1,
+	.failure = 255,
 	.run = cmd_exec,
 };

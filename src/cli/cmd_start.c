@@ -2,11 +2,21 @@
 /* start - lets a created container's program run. */
 #include "cli/cli.h"
 
-#include "config/config.h"
-
 #include <errno.h>
 
 #define START_MS 60000 /* poststart hooks included */
+
+/* In runc's words. The shim's stay where the state has changed meanwhile. */
+static int not_created(const struct cli_container *k, struct error *e)
+{
+	const char *status = cli_container_status(k, NULL);
+
+	if (str_eq(status, "stopped"))
+		return error_plain(e, EBUSY, "cannot start a container that has stopped");
+	if (str_eq(status, "running") || str_eq(status, "paused"))
+		return error_plain(e, EBUSY, "cannot start an already running container");
+	return -EBUSY;
+}
 
 int cli_start(const struct cli *c, const char *id, struct error *e)
 {
@@ -20,7 +30,8 @@ int cli_start(const struct cli *c, const char *id, struct error *e)
 	if (cli_shim_connect(k.st.socket, &r, e) < 0)
 		return error_plain(e, ESRCH, "cannot start a container that has stopped");
 	rq.id = (char *)(uintptr_t)id;
-	return cli_task_call(r, "Start", &rq.base, START_MS, NULL, e);
+	err = cli_task_call(r, "Start", &rq.base, START_MS, NULL, e);
+	return err == -EBUSY ? not_created(&k, e) : err;
 }
 
 static int cmd_start(const struct cli *c, void *o, int nargs, char **args, struct error *e)

@@ -2,7 +2,14 @@
 /* commands - the table of commands: dispatch, help and the man page come from it. */
 #include "cli/cli.h"
 
-#define COMMANDS(X) X(create) X(start) X(state) X(kill) X(delete) X(exec) X(run) X(version)
+/* In the order of --help. */
+#define COMMANDS(X)                                                                             \
+	X(run)                                                                                  \
+	X(create)                                                                               \
+	X(start)                                                                                \
+	X(exec)                                                                                 \
+	X(kill) X(delete) X(state) X(list) X(ps) X(pause) X(resume) X(update) X(events) X(logs) \
+		X(check) X(env) X(spec) X(features) X(checkpoint) X(restore) X(version)
 
 #define DECLARE(name) extern const struct cli_command command_##name;
 COMMANDS(DECLARE)

@@ -7,8 +7,10 @@
 #include "base/path.h"
 #include "base/proc.h"
 
+#include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <regex.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -74,21 +76,93 @@ int cli_container_remove(const struct cli *c, const char *id, struct error *e)
 	return r < 0 ? error_set(e, r, "remove %s", dir) : 0;
 }
 
-/* FNV-1a: the same root always gives the same name. */
-static uint32_t hash(const char *s)
+static int compare_ids(const void *a, const void *b)
 {
-	uint32_t h = 2166136261u;
+	return strcmp(*(char *const *)a, *(char *const *)b);
+}
 
+int cli_container_ids(const struct cli *c, struct strv *ret, struct error *e)
+{
+	DIR *d = opendir(c->root);
+	const struct dirent *ent;
+
+	if (!d)
+		return errno == ENOENT ? 0 : error_set(e, errno, "open %s", c->root);
+	while ((ent = readdir(d)))
+		if (id_check(ent->d_name, "container id", NULL) == 0)
+			strv_add(ret, ent->d_name);
+	closedir(d);
+	if (ret->n)
+		qsort(ret->v, ret->n, sizeof(*ret->v), compare_ids);
+	return 0;
+}
+
+static int for_matches(const struct cli *c, const regex_t *re, cli_id_fn *fn, void *data,
+		       struct error *e)
+{
+	autodone(strv) ids = STRV_INIT;
+	int first = cli_container_ids(c, &ids, e);
+
+	for (size_t i = 0; i < ids.n; i++) {
+		int r = regexec(re, ids.v[i], 0, NULL, 0) == 0
+				? fn(c, ids.v[i], data, first < 0 ? NULL : e)
+				: 0;
+
+		if (first >= 0)
+			first = r;
+	}
+	return first;
+}
+
+int cli_for_ids(const struct cli *c, const char *id, bool regex, cli_id_fn *fn, void *data,
+		struct error *e)
+{
+	char why[128];
+	regex_t re;
+	int r;
+
+	if (!regex)
+		return fn(c, id, data, e);
+	r = regcomp(&re, id, REG_EXTENDED | REG_NOSUB);
+	if (r) {
+		regerror(r, &re, why, sizeof(why));
+		return error_plain(e, EINVAL, "invalid regular expression \"%s\": %s", id, why);
+	}
+	r = for_matches(c, &re, fn, data, e);
+	regfree(&re);
+	return r;
+}
+
+struct oci_state cli_oci_state(const struct cli_container *c, const char *status, pid_t pid,
+			       const char *owner)
+{
+	return (struct oci_state){
+		.id = c->st.id,
+		.status = status,
+		.bundle = c->st.bundle,
+		.annotations_json = c->st.annotations,
+		.pid = pid,
+		.rootfs = c->st.rootfs,
+		.owner = owner,
+		.created = c->st.created,
+	};
+}
+
+/* FNV-1a. */
+static uint32_t hash(uint32_t h, const char *s)
+{
 	for (; *s; s++)
 		h = (h ^ (unsigned char)*s) * 16777619u;
 	return h;
 }
 
-/* Two roots may hold containers of one name. */
+/* Two roots may hold containers of one name: the root's hash, and, as a long id is cut, the id's
+ * too. */
 char *cli_sandbox_name(const struct cli *c, const char *id)
 {
-	return c->default_root ? xstrdup(id)
-			       : xasprintf("%.*s.%08x", LIMIT_ID_MAX - 9, id, hash(c->root));
+	uint32_t h = hash(hash(hash(2166136261u, c->root), "/"), id);
+
+	return c->default_root ? xstrdup(id) : xasprintf("%.*s.%08x", LIMIT_ID_MAX - 9, id, h);
 }
 
 char *cli_sandbox_dir(const char *sandbox)

@@ -9,7 +9,7 @@
 
 #include "base/fd.h"
 #include "base/log.h"
-#include "cli/proxy.h"
+#include "base/path.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -30,6 +30,8 @@ static const struct arg_option options[] = {
 	    "cgroupfs, systemd or disabled (both forms of paths are always understood)"),
 	OPT("rootless", 0, ARG_STRING, rootless, "VALUE",
 	    "auto or false; true is refused: caisson needs root"),
+	OPT("criu", 0, ARG_STRING, criu, "PATH",
+	    "no effect: checkpoint and restore are not supported"),
 	OPT("help", 'h', ARG_BOOL, help, NULL, "print this help"),
 	OPT("version", 'v', ARG_BOOL, version, NULL, "print the version"),
 };
@@ -101,6 +103,8 @@ static int run_command(const struct cli *c, int argc, char **argv, struct error 
 				   argv[0]);
 	if (wants_help(argc, argv))
 		return help(1, argv, e);
+	if (cmd->raw)
+		return cmd->run(c, NULL, argc - 1, argv + 1, e);
 	o = xcalloc(1, cmd->size);
 	first = args_parse(&cmd->options, argc, argv, o, e);
 	if (first < 0)
@@ -121,10 +125,11 @@ static int check_globals(struct cli *c, struct error *e)
 		return error_plain(e, EOPNOTSUPP,
 				   "--rootless=%s is not supported: caisson needs root",
 				   c->rootless);
-	if (c->root && c->root[0] != '/')
-		return error_plain(e, EINVAL, "--root \"%s\" is not an absolute path", c->root);
-	c->default_root = !c->root || str_eq(c->root, CLI_ROOT);
-	c->root = c->root ? c->root : CLI_ROOT;
+	c->own_root = c->root ? path_absolute(c->root) : xstrdup(CLI_ROOT);
+	if (!c->own_root)
+		return error_set(e, errno, "working directory");
+	c->root = c->own_root;
+	c->default_root = str_eq(c->root, CLI_ROOT);
 	return 0;
 }
 
@@ -149,7 +154,48 @@ static void report(const struct cli *c, const struct error *e)
 {
 	log_error("%s", error_text(e));
 	if (c->log)
-		dprintf(STDERR_FILENO, "caisson: %s\n", error_text(e));
+		dprintf(STDERR_FILENO, "%s\n", error_text(e));
+}
+
+static int run(struct cli *c, int argc, char **argv, int first, struct error *e)
+{
+	int r = check_globals(c, e);
+
+	if (r >= 0)
+		r = open_log(c, e);
+	if (r < 0)
+		return r;
+	if (c->version)
+		return cli_find_command("version")->run(c, NULL, 0, NULL, e);
+	if (c->help || first == argc)
+		return help(0, NULL, e);
+	return run_command(c, argc - first, argv + first, e);
+}
+
+/* What was printed counts only once it has arrived. */
+static int flush_stdout(struct error *e)
+{
+	return fflush(stdout) == 0 ? 0 : error_set(e, errno, "write to stdout");
+}
+
+/* Descriptors that a careless caller closed would be given to files. */
+static void open_stdio(void)
+{
+	int fd;
+
+	do
+		fd = open("/dev/null", O_RDWR | O_CLOEXEC);
+	while (fd >= 0 && fd <= STDERR_FILENO);
+	fd_close(fd);
+}
+
+/* The exit status after a failure is the command's own, as runc has it. */
+static int failure_status(int argc, char **argv, int first)
+{
+	const struct cli_command *cmd = first >= 0 && first < argc ? cli_find_command(argv[first])
+								   : NULL;
+
+	return cmd && cmd->failure ? cmd->failure : 1;
 }
 
 int main(int argc, char **argv)
@@ -158,21 +204,17 @@ int main(int argc, char **argv)
 	struct error e = ERROR_INIT;
 	int first, r;
 
-	if (argc > 1 && str_eq(argv[1], "proxy"))
-		return proxy_main(argc, argv);
+	open_stdio();
 	log_init("caisson", STDERR_FILENO, LOG_FORMAT_BARE, LOG_LEVEL_WARN);
 	first = r = args_parse(&spec, argc, argv, &c, &e);
 	if (r >= 0)
-		r = check_globals(&c, &e);
-	if (r >= 0)
-		r = open_log(&c, &e);
-	if (r >= 0 && c.version)
-		r = cli_find_command("version")->run(&c, NULL, 0, NULL, &e);
-	else if (r >= 0 && (c.help || first == argc))
-		r = help(0, NULL, &e);
-	else if (r >= 0)
-		r = run_command(&c, argc - first, argv + first, &e);
-	if (r < 0)
+		r = run(&c, argc, argv, first, &e);
+	if (r >= 0 && flush_stdout(&e) < 0)
+		r = -EIO;
+	if (r < 0) {
 		report(&c, &e);
-	return r < 0 ? 1 : r;
+		r = failure_status(argc, argv, first);
+	}
+	free(c.own_root);
+	return r;
 }

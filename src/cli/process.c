@@ -4,6 +4,7 @@
 #include "cli/cli.h"
 
 #include "base/fd.h"
+#include "base/log.h"
 #include "base/loop.h"
 #include "base/path.h"
 #include "base/proc.h"
@@ -12,8 +13,10 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <limits.h>
 #include <signal.h>
 #include <stdlib.h>
+#include <sys/ioctl.h>
 #include <sys/signalfd.h>
 #include <sys/socket.h>
 #include <termios.h>
@@ -32,9 +35,20 @@ static int make_raw(int fd)
 	return tcsetattr(fd, TCSANOW, &t) < 0 ? -errno : 0;
 }
 
+/* The size that the spec asks for. */
+static int set_size(int fd, const struct cli_stdio *io)
+{
+	struct winsize ws = { .ws_row = (unsigned short)MIN(io->rows, USHRT_MAX),
+			      .ws_col = (unsigned short)MIN(io->columns, USHRT_MAX) };
+
+	if (!ws.ws_row && !ws.ws_col)
+		return 0;
+	return ioctl(fd, TIOCSWINSZ, &ws) < 0 ? -errno : 0;
+}
+
 /* Opens a pty, sends its master over the console socket (runc's protocol: the name as payload), and
  * returns the slave. */
-static int open_console(const char *socket, struct error *e)
+static int open_console(const struct cli_stdio *io, struct error *e)
 {
 	autoclose int master = posix_openpt(O_RDWR | O_NOCTTY | O_CLOEXEC);
 	autoclose int slave = -1;
@@ -50,14 +64,16 @@ static int open_console(const char *socket, struct error *e)
 	if (slave < 0)
 		return error_set(e, errno, "open %s", name);
 	r = make_raw(slave);
+	if (r == 0)
+		r = set_size(slave, io);
 	if (r < 0)
 		return error_set(e, r, "set up %s", name);
-	sock = unix_connect(socket, SOCK_STREAM);
+	sock = unix_connect(io->console_socket, SOCK_STREAM);
 	if (sock < 0)
-		return error_set(e, sock, "connect to console socket %s", socket);
+		return error_set(e, sock, "connect to console socket %s", io->console_socket);
 	n = fd_send(sock, name, strlen(name), &master, 1);
 	if (n < 0)
-		return error_set(e, (int)n, "send the terminal over %s", socket);
+		return error_set(e, (int)n, "send the terminal over %s", io->console_socket);
 	return take_fd(slave);
 }
 
@@ -112,11 +128,10 @@ pid_t cli_start_proxy(const char *sandbox, const char *id, const char *exec_id,
 	autoclose int tty = -1;
 	autoclose int sock = -1;
 	struct proxy_params p = {
-		.id = id,
 		.args = io->args,
 		.new_netns = io->new_netns,
 		.netns = io->netns,
-		.terminal = io->terminal && !io->console_socket,
+		.terminal = io->terminal && !io->console_socket && isatty(STDIN_FILENO) == 1,
 	};
 	pid_t pid;
 	int r = check_terminal(io, e);
@@ -124,7 +139,7 @@ pid_t cli_start_proxy(const char *sandbox, const char *id, const char *exec_id,
 	if (r < 0)
 		return r;
 	if (io->console_socket) {
-		tty = open_console(io->console_socket, e);
+		tty = open_console(io, e);
 		if (tty < 0)
 			return tty;
 	}
@@ -161,22 +176,44 @@ static void ended(struct loop_source *s, pid_t pid, int status, void *data)
 	loop_quit(w->loop, proc_exit_code(status));
 }
 
-int cli_wait_proxy(pid_t pid, struct error *e)
+static bool is_forwarded(int sig)
 {
-	static const int signals[] = {
-		SIGTERM, SIGINT, SIGHUP, SIGQUIT, SIGUSR1, SIGUSR2, SIGALRM
-	};
-	autoptr(loop) l = loop_new();
+	/* What is said to this process alone, or cannot be caught. */
+	static const int own[] = { SIGKILL, SIGSTOP, SIGCHLD, SIGPIPE, SIGTTIN, SIGTTOU, SIGSEGV,
+				   SIGBUS,  SIGILL,  SIGFPE,  SIGABRT, SIGTRAP, SIGSYS,  SIGURG };
+
+	for (size_t i = 0; i < ARRAY_SIZE(own); i++)
+		if (own[i] == sig)
+			return false;
+	return true;
+}
+
+static int wait_loop(struct loop *l, pid_t pid, struct error *e)
+{
 	struct wait_state w = { .loop = l, .pid = pid };
 
-	if (!l)
-		return error_set(e, errno, "event loop");
-	for (size_t i = 0; i < ARRAY_SIZE(signals); i++)
-		if (!loop_add_signal(l, signals[i], forward, &w))
-			return error_set(e, errno, "signals");
+	for (int sig = 1; sig < SIGSYS; sig++)
+		if (is_forwarded(sig) && !loop_add_signal(l, sig, forward, &w))
+			return error_set(e, errno, "signal %d", sig);
 	if (!loop_add_child(l, pid, ended, &w))
 		return error_set(e, errno, "wait for the init proxy");
 	return loop_run(l);
+}
+
+int cli_wait_proxy(pid_t pid, bool terminal, struct error *e)
+{
+	autoptr(loop) l = loop_new();
+	struct termios saved;
+	bool raw;
+	int r;
+
+	if (!l)
+		return error_set(e, errno, "event loop");
+	raw = terminal && tcgetattr(STDIN_FILENO, &saved) == 0 && make_raw(STDIN_FILENO) == 0;
+	r = wait_loop(l, pid, e);
+	if (raw && tcsetattr(STDIN_FILENO, TCSADRAIN, &saved) < 0)
+		log_warn("restore the terminal: %s", strerror(errno));
+	return r;
 }
 
 int cli_write_pid_file(const char *path, pid_t pid, struct error *e)

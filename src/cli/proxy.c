@@ -2,171 +2,91 @@
 /*
  * proxy - see proxy.h.
  *
- * A poll loop over the hand-over socket, a signalfd and up to three relays. Each relay moves bytes
- * one way between inherited stdio and a vsock stream to the agent: by splice(2) where one end is a
- * pipe, else through a buffer. Inherited descriptors stay blocking (others share them), so nothing
- * is written to them that poll(2) did not announce and that could block: pipes are spliced without
- * blocking, the rest gets small pieces.
+ * A poll loop over the hand-over socket, a signalfd and up to three relays.
  *
- * It ends with the process's exit status once the streams have been drained, or with 137 if the
- * shim has died.
+ * States: no streams yet -> relaying -> the process has ended (EXIT): draining. It ends with the
+ * process's exit status when the guest has closed its outputs; or when nothing came from it for
+ * HANDOVER_DRAIN_MS, because somebody else in the guest holds them. A reader on the host that is
+ * slow is waited for, as a process would wait that wrote to it, until the process is deleted or a
+ * signal says to stop. If the shim dies first, the status is that of SIGKILL, after what was on its
+ * way.
  */
 #include "cli/proxy.h"
 
 #include "base/args.h"
 #include "base/fd.h"
 #include "base/loop.h"
-#include "base/proc.h"
+#include "cli/relay.h"
 #include "rpc/handover.h"
 
 #include <errno.h>
 #include <fcntl.h>
-#include <poll.h>
-#include <sched.h>
 #include <signal.h>
 #include <stdio.h>
 #include <sys/ioctl.h>
-#include <sys/mount.h>
 #include <sys/prctl.h>
 #include <sys/signalfd.h>
-#include <sys/socket.h>
-#include <sys/stat.h>
-#include <termios.h>
 #include <unistd.h>
 
-#define COPY_MAX 4096 /* what a terminal or a pipe that poll announced takes without blocking */
-#define SPLICE_MAX (1 << 20)
 #define EXIT_SHIM_DIED (128 + SIGKILL)
-
-struct relay {
-	int from, to;                   /* -1: this relay is over */
-	bool splice, wait_out, outward; /* outward: from the guest */
-	char *copy;                     /* COPY_MAX bytes, when not spliced */
-	size_t start, end;
-};
+#define DRAIN_DEAD_MS 500
+#define RUNNING (-1) /* no exit status yet */
 
 struct proxy {
-	int sock, signals;
-	bool terminal, saved;
-	struct termios termios;
+	int sock; /* -1: the shim has let go of us */
+	int signals;
+	int out; /* our own copy of stderr, for a last word when the process's has been closed */
+	int tty; /* likewise of a terminal's, for its size; -1: none */
 	struct relay relay[3];
-	int status;       /* -1 until EXIT */
-	int64_t progress; /* when bytes moved last, for the bound on draining */
+	int status;
+	char reason[sizeof(((struct handover_msg *)0)->text)];
+	int64_t progress; /* when bytes moved last */
+	int64_t drain_ms; /* how long nothing may come */
 };
 
-/* --- relays --- */
+/* --- the end --- */
 
-static bool is_pipe(int fd)
+static _Noreturn void finish(struct proxy *p, int status)
 {
-	struct stat st;
+	/* The terminal of a container is raw. */
+	const char *end = p->tty >= 0 ? "\r\n" : "\n";
 
-	return fstat(fd, &st) == 0 && S_ISFIFO(st.st_mode);
+	if (*p->reason)
+		dprintf(p->out, "caisson: %s%s", p->reason, end);
+	_exit(status);
 }
 
-static void relay_open(struct relay *r, int from, int to, bool outward)
+static bool drained(const struct proxy *p)
 {
-	*r = (struct relay){ .from = from, .to = to, .outward = outward };
-	r->splice = is_pipe(outward ? to : from);
-	if (!r->splice)
-		r->copy = xcalloc(1, COPY_MAX);
-}
+	bool reader_is_slow = false;
 
-/* The inherited end of an outward relay is closed too: its reader must see the end. */
-static void relay_close(struct relay *r)
-{
-	if (r->from < 0)
-		return;
-	if (r->outward) {
-		fd_close(r->from);
-		fd_close(r->to);
-	} else {
-		shutdown(r->to, SHUT_WR);
-		fd_close(r->to);
-	}
-	r->from = r->to = -1;
-	free(r->copy);
-	r->copy = NULL;
-}
-
-/* > 0: moved, 0: end, -EAGAIN: the output is full, other: broken. */
-static ssize_t relay_splice(struct relay *r)
-{
-	ssize_t n =
-		splice(r->from, NULL, r->to, NULL, SPLICE_MAX, SPLICE_F_NONBLOCK | SPLICE_F_MOVE);
-
-	return n < 0 ? -errno : n;
-}
-
-static ssize_t relay_flush(struct relay *r)
-{
-	ssize_t n = write(r->to, r->copy + r->start, r->end - r->start);
-
-	if (n < 0)
-		return -errno;
-	r->start += (size_t)n;
-	return r->start == r->end ? 1 : -EAGAIN;
-}
-
-static ssize_t relay_copy(struct relay *r)
-{
-	if (r->start == r->end) {
-		ssize_t n = read(r->from, r->copy, COPY_MAX);
-
-		/* A terminal whose master went away reads as EIO. */
-		if (n <= 0)
-			return n < 0 && errno != EIO ? -errno : 0;
-		r->start = 0;
-		r->end = (size_t)n;
-		/* The output was not polled: a blocking one must be, first. */
-		return -EAGAIN;
-	}
-	return relay_flush(r);
-}
-
-static void relay_move(struct proxy *p, struct relay *r, short revents_out)
-{
-	ssize_t n;
-
-	/* The other side closed while nothing was on its way. */
-	if (!r->wait_out && (revents_out & (POLLERR | POLLHUP)) && !r->outward) {
-		relay_close(r);
-		return;
-	}
-	n = r->splice ? relay_splice(r) : relay_copy(r);
-	if (n == -EINTR)
-		return;
-	r->wait_out = n == -EAGAIN;
-	if (n > 0 || n == -EAGAIN)
-		p->progress = loop_now_ms();
-	else
-		relay_close(r);
+	if (p->relay[1].from < 0 && p->relay[2].from < 0)
+		return true;
+	for (int i = 1; i < 3; i++)
+		reader_is_slow |= p->relay[i].from >= 0 && p->relay[i].wait_out;
+	if (reader_is_slow && p->sock >= 0)
+		return false;
+	return loop_now_ms() - p->progress >= p->drain_ms;
 }
 
 /* --- the shim --- */
 
-static void send_winsize(struct proxy *p)
+static void tell(struct proxy *p, enum handover_type type, uint32_t value)
 {
-	struct handover_msg m = { .type = HANDOVER_WINSIZE };
-	struct winsize ws;
+	const struct handover_msg m = { .type = type, .value = value };
 
-	if (!p->terminal || ioctl(STDIN_FILENO, TIOCGWINSZ, &ws) < 0 || !ws.ws_row)
-		return;
-	m.value = (uint32_t)ws.ws_row << 16 | ws.ws_col;
-	/* A shim that is gone shows at the next read. */
-	if (handover_send(p->sock, &m, NULL, 0) < 0)
+	/* A shim that has gone shows at the next read. */
+	if (p->sock >= 0 && handover_send(p->sock, &m, NULL, 0) < 0)
 		return;
 }
 
-static void make_raw(struct proxy *p)
+static void send_winsize(struct proxy *p)
 {
-	struct termios raw;
+	struct winsize ws;
 
-	if (!p->terminal || tcgetattr(STDIN_FILENO, &p->termios) < 0)
+	if (p->tty < 0 || ioctl(p->tty, TIOCGWINSZ, &ws) < 0 || !ws.ws_row)
 		return;
-	p->saved = true;
-	raw = p->termios;
-	cfmakeraw(&raw);
-	tcsetattr(STDIN_FILENO, TCSANOW, &raw);
+	tell(p, HANDOVER_WINSIZE, (uint32_t)ws.ws_row << 16 | ws.ws_col);
 }
 
 static void got_streams(struct proxy *p, uint32_t bits, const int *fds, size_t n)
@@ -177,24 +97,33 @@ static void got_streams(struct proxy *p, uint32_t bits, const int *fds, size_t n
 		if (!(bits & (1u << i)) || next >= n)
 			continue;
 		fd_set_nonblock(fds[next], true);
-		relay_open(&p->relay[i], i == 0 ? STDIN_FILENO : fds[next], i == 0 ? fds[next] : i,
-			   i != 0);
-		next++;
+		relay_close(&p->relay[i]);
+		relay_open(&p->relay[i], i, fds[next++], i == 0);
 	}
-	make_raw(p);
 	send_winsize(p);
 }
 
-static _Noreturn void finish(struct proxy *p, int status)
+static void got_exit(struct proxy *p, const struct handover_msg *m)
 {
-	if (p->saved)
-		tcsetattr(STDIN_FILENO, TCSADRAIN, &p->termios);
-	_exit(status);
+	p->status = (int)(m->value & 0xff);
+	p->progress = loop_now_ms();
+	snprintf(p->reason, sizeof(p->reason), "%s", m->text);
+	relay_close(&p->relay[0]);
 }
 
-static void say(const char *text)
+static void shim_gone(struct proxy *p)
 {
-	dprintf(STDERR_FILENO, "caisson: %s\n", text);
+	p->sock = fd_close(p->sock);
+	p->progress = loop_now_ms();
+	if (p->status != RUNNING)
+		return;
+	/* What was on its way still comes; the machine ends with the shim, and the streams with
+	 * that. */
+	p->drain_ms = DRAIN_DEAD_MS;
+	p->status = EXIT_SHIM_DIED;
+	snprintf(p->reason, sizeof(p->reason),
+		 "the sandbox's shim has died, and the virtual machine with it");
+	relay_close(&p->relay[0]);
 }
 
 /* One message, or the shim's end. */
@@ -208,102 +137,52 @@ static void shim_ready(struct proxy *p)
 	if (r == -EAGAIN)
 		return;
 	if (r <= 0) {
-		if (p->status >= 0)
-			return;
-		say("the sandbox's shim has died, and the virtual machine with it");
-		finish(p, EXIT_SHIM_DIED);
+		shim_gone(p);
+		return;
 	}
 	switch (m.type) {
 	case HANDOVER_STREAMS:
 		got_streams(p, m.value, fds, nfds);
 		return;
 	case HANDOVER_EXIT:
-		p->status = (int)(m.value & 0xff);
-		p->progress = loop_now_ms();
-		relay_close(&p->relay[0]);
-		if (*m.text)
-			say(m.text);
+		got_exit(p, &m);
 		return;
 	case HANDOVER_ERROR:
-		finish(p, 255);
+		_exit(255);
 	}
+}
+
+/* --- signals --- */
+
+static bool is_terminating(uint32_t sig)
+{
+	return sig == SIGINT || sig == SIGTERM || sig == SIGHUP || sig == SIGQUIT;
 }
 
 static void signal_ready(struct proxy *p)
 {
-	struct handover_msg m = { .type = HANDOVER_SIGNAL };
 	struct signalfd_siginfo si;
 
 	if (read(p->signals, &si, sizeof(si)) != (ssize_t)sizeof(si))
 		return;
-	if (si.ssi_signo == SIGWINCH) {
+	if (si.ssi_signo == SIGWINCH)
 		send_winsize(p);
-		return;
-	}
-	m.value = si.ssi_signo;
-	if (handover_send(p->sock, &m, NULL, 0) < 0)
-		return; /* shows at the next read */
-}
-
-/* --- the loop --- */
-
-static bool drained(const struct proxy *p)
-{
-	if (p->relay[1].from < 0 && p->relay[2].from < 0)
-		return true;
-	return loop_now_ms() - p->progress >= HANDOVER_DRAIN_MS;
-}
-
-enum { POLL_SOCK, POLL_SIGNALS, POLL_RELAYS, POLL_COUNT = POLL_RELAYS + 6 };
-
-static void poll_fill(const struct proxy *p, struct pollfd *pfd)
-{
-	pfd[POLL_SOCK] = (struct pollfd){ .fd = p->status < 0 ? p->sock : -1, .events = POLLIN };
-	pfd[POLL_SIGNALS] = (struct pollfd){ .fd = p->signals, .events = POLLIN };
-	for (int i = 0; i < 3; i++) {
-		const struct relay *r = &p->relay[i];
-		struct pollfd *in = &pfd[POLL_RELAYS + 2 * i], *out = in + 1;
-
-		*in = (struct pollfd){ .fd = r->wait_out ? -1 : r->from, .events = POLLIN };
-		*out = (struct pollfd){ .fd = r->wait_out || !r->outward ? r->to : -1,
-					.events = r->wait_out ? POLLOUT : 0 };
-	}
-}
-
-static _Noreturn void proxy_loop(struct proxy *p)
-{
-	struct pollfd pfd[POLL_COUNT];
-
-	for (;;) {
-		if (p->status >= 0 && drained(p))
-			finish(p, p->status);
-		poll_fill(p, pfd);
-		if (poll(pfd, POLL_COUNT, p->status < 0 ? -1 : HANDOVER_DRAIN_MS) < 0)
-			continue; /* EINTR only: the arguments are ours */
-		if (pfd[POLL_SIGNALS].revents)
-			signal_ready(p);
-		for (int i = 0; i < 3; i++) {
-			const struct pollfd *in = &pfd[POLL_RELAYS + 2 * i], *out = in + 1;
-
-			if (p->relay[i].from >= 0 && (in->revents || out->revents))
-				relay_move(p, &p->relay[i], out->revents);
-		}
-		/* Last, so that relays are looked at with the descriptors that were polled. */
-		if (pfd[POLL_SOCK].revents)
-			shim_ready(p);
-	}
+	else if (p->status == RUNNING)
+		tell(p, HANDOVER_SIGNAL, si.ssi_signo);
+	else if (is_terminating(si.ssi_signo))
+		finish(p, p->status);
 }
 
 /* All but those that say something about the proxy itself. */
 static int catch_signals(void)
 {
-	static const int not [] = { SIGCHLD, SIGPIPE, SIGTTIN, SIGTTOU, SIGSEGV,
-				    SIGBUS,  SIGILL,  SIGFPE,  SIGABRT };
+	static const int own[] = { SIGCHLD, SIGPIPE, SIGTTIN, SIGTTOU, SIGSEGV,
+				   SIGBUS,  SIGILL,  SIGFPE,  SIGABRT, SIGSYS };
 	sigset_t set;
 
 	sigfillset(&set);
-	for (size_t i = 0; i < ARRAY_SIZE(not ); i++)
-		sigdelset(&set, not [i]);
+	for (size_t i = 0; i < ARRAY_SIZE(own); i++)
+		sigdelset(&set, own[i]);
 	signal(SIGPIPE, SIG_IGN);
 	signal(SIGTTIN, SIG_IGN);
 	signal(SIGTTOU, SIG_IGN);
@@ -311,17 +190,51 @@ static int catch_signals(void)
 	return signalfd(-1, &set, SFD_CLOEXEC | SFD_NONBLOCK);
 }
 
+/* --- the loop --- */
+
+enum { POLL_SOCK, POLL_SIGNALS, POLL_RELAYS, POLL_COUNT = POLL_RELAYS + 6 };
+
+static void poll_fill(const struct proxy *p, struct pollfd *pfd)
+{
+	pfd[POLL_SOCK] = (struct pollfd){ .fd = p->sock, .events = POLLIN };
+	pfd[POLL_SIGNALS] = (struct pollfd){ .fd = p->signals, .events = POLLIN };
+	for (int i = 0; i < 3; i++)
+		relay_poll(&p->relay[i], &pfd[POLL_RELAYS + 2 * i], &pfd[POLL_RELAYS + 2 * i + 1]);
+}
+
+static void poll_once(struct proxy *p)
+{
+	struct pollfd pfd[POLL_COUNT];
+
+	poll_fill(p, pfd);
+	if (poll(pfd, POLL_COUNT, p->status == RUNNING ? -1 : (int)p->drain_ms) < 0)
+		return; /* EINTR only: the arguments are ours */
+	if (pfd[POLL_SIGNALS].revents)
+		signal_ready(p);
+	for (int i = 0; i < 3; i++)
+		if (relay_move(&p->relay[i], &pfd[POLL_RELAYS + 2 * i],
+			       &pfd[POLL_RELAYS + 2 * i + 1]))
+			p->progress = loop_now_ms();
+	/* Last, so that relays are looked at with the descriptors that were polled. */
+	if (pfd[POLL_SOCK].revents)
+		shim_ready(p);
+}
+
+/* --- the program --- */
+
 /* The command of the container replaces our own in ps: its arguments are the last ones given, and
  * move to the front. */
 static void show_title(int argc, char **argv, int first)
 {
 	char *area = argv[0], *end = argv[argc - 1] + strlen(argv[argc - 1]) + 1;
+	const char *slash;
 	size_t n;
 
 	if (first >= argc)
 		return;
+	slash = strrchr(argv[first], '/');
+	prctl(PR_SET_NAME, slash ? slash + 1 : argv[first]);
 	n = (size_t)(end - argv[first]);
-	prctl(PR_SET_NAME, argv[first][0] == '/' ? strrchr(argv[first], '/') + 1 : argv[first]);
 	memmove(area, argv[first], n);
 	memset(area + n, 0, (size_t)(end - area) - n);
 }
@@ -331,107 +244,51 @@ struct proxy_options {
 	bool terminal, controlling;
 };
 
+#define OPT(name, type, field, meta, help)                                       \
+	{                                                                        \
+		name, 0, type, offsetof(struct proxy_options, field), meta, help \
+	}
 static const struct arg_option options[] = {
-	{ "fd", 0, ARG_INT, offsetof(struct proxy_options, fd), "N", "hand-over socket" },
-	{ "terminal", 0, ARG_BOOL, offsetof(struct proxy_options, terminal), NULL,
-	  "stdin is a terminal to relay on" },
-	{ "controlling", 0, ARG_BOOL, offsetof(struct proxy_options, controlling), NULL,
-	  "make it the controlling terminal" },
+	OPT("fd", ARG_INT, fd, "N", "hand-over socket"),
+	OPT("terminal", ARG_BOOL, terminal, NULL, "stdin is a terminal to relay on"),
+	OPT("controlling", ARG_BOOL, controlling, NULL, "make it the controlling terminal"),
 };
 static const struct arg_spec spec = { .options = options,
 				      .n = ARRAY_SIZE(options),
 				      .stop_at_operand = true };
 
+static void proxy_init(struct proxy *p, const struct proxy_options *o)
+{
+	*p = (struct proxy){
+		.sock = o->fd, .status = RUNNING, .tty = -1, .drain_ms = HANDOVER_DRAIN_MS
+	};
+	for (int i = 0; i < 3; i++)
+		p->relay[i] = RELAY_NONE;
+	p->signals = catch_signals();
+	p->out = fcntl(STDERR_FILENO, F_DUPFD_CLOEXEC, 3);
+	if (o->terminal)
+		p->tty = fcntl(STDIN_FILENO, F_DUPFD_CLOEXEC, 3);
+	if (o->controlling)
+		ioctl(STDIN_FILENO, TIOCSCTTY, 0);
+	fd_set_nonblock(p->sock, true);
+}
+
 int proxy_main(int argc, char **argv)
 {
 	struct proxy_options o = { .fd = -1 };
 	struct error e = ERROR_INIT;
-	/* argv[1] is "proxy" */
-	int first = args_parse(&spec, argc - 1, argv + 1, &o, &e) + 1;
-	struct proxy p = { .status = -1 };
+	int first = args_parse(&spec, argc, argv, &o, &e);
+	struct proxy p;
 
-	if (first < 1 || o.fd < 3) {
-		say(first < 1 ? error_text(&e) : "proxy: give --fd, a socket from create or exec");
+	if (first < 0 || o.fd < 3) {
+		dprintf(STDERR_FILENO, "caisson-proxy: %s\n",
+			first < 0 ? error_text(&e)
+				  : "give --fd, a socket from caisson create or exec");
 		return 1;
 	}
-	for (int i = 0; i < 3; i++)
-		p.relay[i].from = p.relay[i].to = -1;
-	p.sock = o.fd;
-	p.terminal = o.terminal;
-	p.signals = catch_signals();
-	fd_set_nonblock(p.sock, true);
-	if (o.controlling)
-		ioctl(STDIN_FILENO, TIOCSCTTY, 0);
+	proxy_init(&p, &o);
 	show_title(argc, argv, first);
-	proxy_loop(&p);
-}
-
-/* --- starting one --- */
-
-/*
- * In the child. Who looks at a container's processes through its pid enters the mount namespace of
- * that pid and reads /proc (podman top): there must not be the host's. Network hooks of engines look
- * for a network namespace at the pid.
- */
-static int spawn_setup(void *data, struct error *e)
-{
-	const struct proxy_params *p = data;
-	autoclose int fd = -1;
-
-	if (mount(NULL, "/", NULL, MS_REC | MS_SLAVE, NULL) < 0 ||
-	    mount("proc", "/proc", "proc", MS_NOSUID | MS_NODEV | MS_NOEXEC, NULL) < 0)
-		return error_set(e, errno, "mount /proc");
-
-	if (p->new_netns)
-		return unshare(CLONE_NEWNET) < 0 ? error_set(e, errno, "make a network namespace")
-						 : 0;
-	if (!p->netns)
-		return 0;
-	fd = open(p->netns, O_RDONLY | O_CLOEXEC);
-	if (fd < 0 || setns(fd, CLONE_NEWNET) < 0)
-		return error_set(e, errno, "enter the network namespace %s", p->netns);
-	return 0;
-}
-
-pid_t proxy_spawn(const struct proxy_params *p, int *ret_sock, struct error *e)
-{
-	autodone(strv) argv = STRV_INIT;
-	struct proc_spec ps = PROC_SPEC_INIT;
-	autoclose int mine = -1;
-	autoclose int theirs = -1;
-	int pair[2];
-	pid_t pid;
-
-	if (socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, pair) < 0)
-		return error_set(e, errno, "socketpair");
-	mine = pair[0];
-	/* Above 2, which the child's stdio takes. */
-	theirs = fcntl(pair[1], F_DUPFD_CLOEXEC, 3);
-	close(pair[1]);
-	strv_add(&argv, "caisson");
-	strv_add(&argv, "proxy");
-	strv_addf(&argv, "--fd=%d", theirs);
-	if (p->terminal || p->tty >= 0)
-		strv_add(&argv, "--terminal");
-	if (p->tty >= 0)
-		strv_add(&argv, "--controlling");
-	strv_add(&argv, "--");
-	for (size_t i = 0; p->args && p->args[i]; i++)
-		strv_add(&argv, p->args[i]);
-	ps.path = "/proc/self/exe";
-	ps.argv = argv.v;
-	ps.in = p->tty >= 0 ? p->tty : STDIN_FILENO;
-	ps.out = p->tty >= 0 ? p->tty : STDOUT_FILENO;
-	ps.err = p->tty >= 0 ? p->tty : STDERR_FILENO;
-	ps.keep = &theirs;
-	ps.nkeep = 1;
-	ps.new_session = p->tty >= 0;
-	ps.namespaces = CLONE_NEWPID | CLONE_NEWNS;
-	ps.setup = spawn_setup;
-	ps.data = (void *)(uintptr_t)p;
-	pid = proc_spawn(&ps, e);
-	if (pid < 0)
-		return error_prefix(e, "start the init proxy");
-	*ret_sock = take_fd(mine);
-	return pid;
+	while (p.status == RUNNING || !drained(&p))
+		poll_once(&p);
+	finish(&p, p.status);
 }

@@ -2,9 +2,10 @@
 /*
  * proxy - the init proxy: the host's pid of a process in a guest.
  *
- * `caisson proxy --fd N [--terminal] --id ID -- ARGS...` is how create and exec start it; ARGS are
- * the command of the container, which the proxy shows as its own. See rpc/handover.h for what it
- * says to the shim.
+ * `caisson-proxy --fd N [--terminal] [--controlling] -- ARGS...` is how create and exec start it;
+ * ARGS are the command of the container, which the proxy shows as its own. See rpc/handover.h for
+ * what it says to the shim. It is a
+ * small program of its own, because there is one for every process in every container.
  */
 #pragma once
 
@@ -13,11 +14,12 @@
 #include <stdbool.h>
 #include <sys/types.h>
 
+/* The whole program. Returns only if its arguments are wrong. */
 int proxy_main(int argc, char **argv);
 
 struct proxy_params {
-	const char *id;
-	char *const *args; /* command of the container, for the title */
+	const char *program; /* path of caisson-proxy; NULL: our own */
+	char *const *args;   /* command of the container, for the title */
 	int tty;       /* slave of a pty: becomes 0, 1, 2 and the controlling terminal; -1: stdio is
 			  inherited */
 	bool terminal; /* the inherited stdin is a terminal to relay on */
@@ -26,6 +28,6 @@ struct proxy_params {
 	const char *netns; /* path of a network namespace to live in; NULL: none */
 };
 
-/* Forks and executes the proxy. *ret_sock is the shim's end of the pair, the caller's. The pid or
- * -errno. */
+/* Forks and executes the proxy, in a session of its own. *ret_sock is the shim's end of the pair,
+ * the caller's. The pid or -errno. */
 pid_t proxy_spawn(const struct proxy_params *p, int *ret_sock, struct error *e);

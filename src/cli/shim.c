@@ -13,7 +13,6 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
-#define SHIM_NAME "containerd-shim-caisson-v2"
 #define SHIM_START_MS 10000
 
 /* Runs the shim with one action; its one line on stderr becomes the reason. */
@@ -35,15 +34,15 @@ static int run_shim(const struct strv *argv, struct error *e)
 	if (r <= 0)
 		return r;
 	if (fd_read_all(rd, KIB(64), &text, NULL) < 0 || !*text)
-		return error_plain(e, EIO, "%s ended with status %d", SHIM_NAME, r);
+		return error_plain(e, EIO, "%s ended with status %d", CLI_SHIM_NAME, r);
 	text[strcspn(text, "\n")] = '\0';
-	const char *reason = str_skip_prefix(text, SHIM_NAME ": ");
+	const char *reason = str_skip_prefix(text, CLI_SHIM_NAME ": ");
 	return error_plain(e, EIO, "%s", reason ? reason : text);
 }
 
 static void shim_arguments(struct strv *argv, const char *sandbox, const char *bundle)
 {
-	strv_take(argv, path_own_program(SHIM_NAME, "shim", CAISSON_BINDIR));
+	strv_take(argv, path_own_program(CLI_SHIM_NAME, "shim", CAISSON_BINDIR));
 	strv_add(argv, "-namespace");
 	strv_add(argv, CLI_NAMESPACE);
 	strv_add(argv, "-id");
@@ -76,16 +75,22 @@ int cli_shim_clean(const char *sandbox, const char *bundle, struct error *e)
 	return run_shim(&argv, e);
 }
 
-int cli_shim_connect(const char *socket, struct rpc_client **ret, struct error *e)
+int cli_shim_connect_on(struct loop *l, const char *socket, struct rpc_client **ret,
+			struct error *e)
 {
 	int fd = socket ? unix_connect(socket, SOCK_STREAM) : -ENOENT;
 
 	if (fd < 0)
 		return error_set(e, fd, "the sandbox's shim is not there (%s)",
 				 socket ? socket : "no socket");
-	*ret = rpc_client_new(NULL, fd);
+	*ret = rpc_client_new(l, fd);
 	rpc_client_set_namespace(*ret, CLI_NAMESPACE);
 	return 0;
+}
+
+int cli_shim_connect(const char *socket, struct rpc_client **ret, struct error *e)
+{
+	return cli_shim_connect_on(NULL, socket, ret, e);
 }
 
 int cli_task_call(struct rpc_client *r, const char *method, const ProtobufCMessage *rq,
