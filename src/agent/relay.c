@@ -21,7 +21,8 @@
 
 #define RELAY_BUF KIB(64)  /* a pipe's default capacity, and a vsock packet's largest payload */
 #define RELAY_KEEP KIB(16) /* a buffer used no further than this is kept between bursts */
-#define RELAY_ROUNDS 16    /* steps of one pump */
+#define RELAY_TIDY_MS 1000
+#define RELAY_ROUNDS 16 /* steps of one pump */
 
 #define RELAY_EVENTS (EPOLLIN | EPOLLRDHUP | EPOLLET)
 
@@ -34,6 +35,7 @@ struct relay {
 	bool dst_socket;
 	char *buf;       /* RELAY_BUF of address space; NULL with splice */
 	size_t off, len; /* what was read and is not written */
+	bool busy;       /* since on_tidy looked last */
 	size_t used;     /* how far the buffer was written since it was last given back */
 };
 
@@ -41,8 +43,7 @@ enum step { STEP_MOVED, STEP_BLOCKED, STEP_END };
 
 void relay_set_init(struct relay_set *s, struct loop *l)
 {
-	s->loop = l;
-	s->n = 0;
+	*s = (struct relay_set){ .loop = l };
 	list_init(&s->relays);
 }
 
@@ -65,6 +66,7 @@ static void relay_free(struct relay *r)
 
 void relay_set_done(struct relay_set *s)
 {
+	s->tidy = loop_source_free(s->tidy);
 	while (!list_empty(&s->relays))
 		relay_free(list_entry(s->relays.next, struct relay, link));
 }
@@ -116,29 +118,51 @@ static enum step step_write(struct relay *r)
 	return STEP_MOVED;
 }
 
-/* A burst is over: the pages go back. */
-static void relay_rest(struct relay *r)
+/* Gives back the pages of buffers that nothing has gone through since the last look. */
+static void on_tidy(struct loop_source *t, void *data)
 {
-	if (r->used > RELAY_KEEP && madvise(r->buf, RELAY_BUF, MADV_DONTNEED) == 0)
-		r->used = 0;
+	struct relay_set *s = data;
+	struct relay *r;
+	bool again = false;
+
+	list_for_each(r, &s->relays, link) {
+		if (r->used <= RELAY_KEEP)
+			continue;
+		if (r->busy || r->len || madvise(r->buf, RELAY_BUF, MADV_DONTNEED) < 0)
+			again = true;
+		else
+			r->used = 0;
+		r->busy = false;
+	}
+	if (again)
+		loop_timer_set(s->tidy, RELAY_TIDY_MS);
+	s->tidying = again;
+}
+
+/* The buffer was used further than we like to keep it: somebody has to look after that later. */
+static void tidy_later(struct relay_set *s)
+{
+	if (!s->tidy)
+		s->tidy = loop_add_timer(s->loop, -1, on_tidy, s);
+	if (!s->tidying && s->tidy)
+		s->tidying = loop_timer_set(s->tidy, RELAY_TIDY_MS) == 0;
 }
 
 static enum step step_read(struct relay *r)
 {
 	ssize_t n = read(r->src, r->buf, RELAY_BUF);
-	enum step s;
 
 	if (n > 0) {
 		r->off = 0;
 		r->len = (size_t)n;
 		r->used = MAX(r->used, r->len);
+		r->busy = true;
+		if (r->used > RELAY_KEEP)
+			tidy_later(r->set);
 		return STEP_MOVED;
 	}
 	/* A terminal's master says EIO where a pipe is at its end: nobody holds the other side. */
-	s = n == 0 ? STEP_END : step_of_errno(errno);
-	if (s == STEP_BLOCKED)
-		relay_rest(r);
-	return s;
+	return n == 0 ? STEP_END : step_of_errno(errno);
 }
 
 static enum step relay_step(struct relay *r)

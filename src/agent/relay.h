@@ -11,19 +11,24 @@
  *
  * Into a pipe, data is spliced: one copy instead of two. Out of a pipe it goes through a buffer,
  * because vsock would send one packet for each page of a splice. The buffer is address space until
- * it is used, and is given back when a burst is over.
+ * it is used, and is given back when it has rested for a while.
  */
 #pragma once
 
 #include "base/error.h"
 #include "base/list.h"
 
+#include <stdbool.h>
+
 struct loop;
+struct loop_source;
 
 struct relay_set {
 	struct loop *loop;
 	struct list relays;
 	unsigned n;
+	struct loop_source *tidy;
+	bool tidying;
 };
 
 void relay_set_init(struct relay_set *s, struct loop *l);

@@ -112,9 +112,11 @@ static int connect_agent(struct guestlike *g)
 
 static void clean(struct guestlike *g)
 {
-	rpc_client_free(g->client);
-	g->client = NULL;
-	cgroup_remove(g->cgroup);
+	int64_t end = loop_now_ms() + START_MS;
+
+	/* What was killed with the agent may take a moment to end. */
+	while (cgroup_remove(g->cgroup) == -EBUSY && loop_now_ms() < end)
+		usleep(5000);
 	path_remove_tree_at(AT_FDCWD, g->dir);
 }
 
@@ -290,6 +292,7 @@ static int create(struct guestlike *g, struct spec *s, const struct guestlike_ru
 
 	rq.container_id = (char *)r->id;
 	rq.oci = &s->spec;
+	rq.sandbox_pidns = r->pidns;
 	rq.stdin_port = r->port[0];
 	rq.stdout_port = r->port[1];
 	rq.stderr_port = r->port[2];

@@ -41,6 +41,7 @@ struct guestlike_run {
 	const char *id, *exec_id; /* exec_id NULL: create a container, else exec into it */
 	const char *command;
 	bool terminal;
+	bool pidns; /* sandbox_pidns */
 	uint32_t port[3];
 };
 int guestlike_create(struct guestlike *g, const struct guestlike_run *r, struct error *e);

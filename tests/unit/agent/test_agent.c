@@ -545,6 +545,56 @@ static void test_hostname_is_the_sandbox_s(void **state)
 	destroy("r3");
 }
 
+static void test_shared_pid_namespace(void **state)
+{
+	const struct guestlike_run first = { .id = "p1",
+					     .command = "exec sleep 1234",
+					     .pidns = true },
+				   second = { .id = "p2",
+					      .command =
+						      "case \"$(cat /proc/1/cmdline)\" in *1234*) "
+						      "echo yes;; esac; echo $$ >&2; exit 4",
+					      .pidns = true },
+				   alone = { .id = "p3", .command = "echo $$" };
+	autofree char *pid = NULL;
+
+	create(&first);
+	begin("p1");
+	create(&second);
+	begin("p2");
+	assert_int_equal(guestlike_wait(&g, "p2", ""), 4);
+	assert_output("p2", "", "yes\n");
+	pid = guestlike_output(&g, "p2", "", 2);
+	assert_string_not_equal(pid, "1\n");
+	create(&alone);
+	begin("p3");
+	assert_output("p3", "", "1\n");
+	destroy("p2");
+	destroy("p3");
+	destroy("p1");
+}
+
+static void test_update(void **state)
+{
+	Grpc__UpdateContainerRequest rq = GRPC__UPDATE_CONTAINER_REQUEST__INIT;
+	Grpc__LinuxResources res = GRPC__LINUX_RESOURCES__INIT;
+	struct error e = ERROR_INIT;
+
+	start("u1", "sleep 100");
+	rq.container_id = (char *)"u1";
+	assert_refused(guestlike_call(&g, "UpdateContainer", &rq.base, NULL, &e), &e, EINVAL,
+		       "no resources");
+	rq.resources = &res;
+	ok(guestlike_call(&g, "UpdateContainer", &rq.base, NULL, &e), &e);
+	destroy("u1");
+}
+
+/* The end of the sandbox is the end of what runs in it. */
+static void test_one_is_left_behind(void **state)
+{
+	start("left", "sleep 1000 & sleep 1000");
+}
+
 static void test_many_containers(void **state)
 {
 	char id[16];
@@ -604,6 +654,9 @@ int main(int argc, char **argv)
 		cmocka_unit_test(test_hostname_is_the_sandbox_s),
 		cmocka_unit_test(test_many_containers),
 		cmocka_unit_test(test_many_execs),
+		cmocka_unit_test(test_shared_pid_namespace),
+		cmocka_unit_test(test_update),
+		cmocka_unit_test(test_one_is_left_behind),
 	};
 	const char *why = argc > 1 ? guestlike_start(&g, argv[1]) : "usage: test_agent AGENT";
 	int failed, status;
