@@ -302,6 +302,33 @@ static void test_the_table_is_bounded(void **state)
 	close(listener);
 }
 
+/* LIMIT_VSOCK_RINGS connections may have a slow reader; one more is reset, the others are not. */
+static void test_slow_readers_are_bounded(void **state)
+{
+	static const uint8_t block[65536];
+	static int fds[LIMIT_VSOCK_RINGS + 1];
+	struct rlimit files = { 4000, 4000 };
+	struct fixture *f = *state;
+	int listener = fixture_listen(f, 7, 16);
+	uint32_t i, resets = 0;
+
+	if (setrlimit(RLIMIT_NOFILE, &files) < 0)
+		skip();
+	for (i = 0; i <= LIMIT_VSOCK_RINGS; i++) {
+		fds[i] = fixture_accept(f, listener, i, 7);
+		for (int n = 0; n < 4 && resets == 0; n++) {
+			fixture_send(f, VIRTIO_VSOCK_OP_RW, i, 7, 0, block, sizeof(block));
+			while (vguest_receive(&f->g, &f->h, f->data))
+				resets += f->h.op == VIRTIO_VSOCK_OP_RST;
+		}
+		assert_int_equal(resets, i == LIMIT_VSOCK_RINGS);
+	}
+	assert_int_equal(f->h.dst_port, LIMIT_VSOCK_RINGS);
+	for (i = 0; i <= LIMIT_VSOCK_RINGS; i++)
+		close(fds[i]);
+	close(listener);
+}
+
 int main(void)
 {
 #define TEST(name) cmocka_unit_test_setup_teardown(name, fixture_setup_running, fixture_teardown)
@@ -318,6 +345,7 @@ int main(void)
 		TEST(test_the_host_closes_with_bytes_unread),
 		TEST(test_an_unanswered_request_times_out),
 		TEST(test_the_table_is_bounded),
+		TEST(test_slow_readers_are_bounded),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
