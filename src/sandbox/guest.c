@@ -16,6 +16,8 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <limits.h>
+#include <stdio.h>
 #include <sys/epoll.h>
 #include <unistd.h>
 
@@ -171,7 +173,9 @@ int guest_create_sandbox(struct sandbox *s, rpc_reply_fn *fn, void *data)
 	autodone(modules) modules = modules_make(&s->config->agent.kernel_modules);
 	Grpc__CreateSandboxRequest rq = GRPC__CREATE_SANDBOX_REQUEST__INIT;
 	Grpc__Storage share = GRPC__STORAGE__INIT, *storages[] = { &share };
+	char hostname[HOST_NAME_MAX + 1]; /* an id may be longer */
 
+	snprintf(hostname, sizeof(hostname), "%.*s", HOST_NAME_MAX, s->id);
 	share.driver = "virtio-fs";
 	share.source = GUEST_SHARE_TAG;
 	share.fstype = "virtiofs";
@@ -179,7 +183,7 @@ int guest_create_sandbox(struct sandbox *s, rpc_reply_fn *fn, void *data)
 	rq.storages = storages;
 	rq.n_storages = 1;
 	rq.sandbox_id = s->id;
-	rq.hostname = s->id;
+	rq.hostname = hostname;
 	rq.kernel_modules = modules.list;
 	rq.n_kernel_modules = modules.n;
 	guest_call(s, "CreateSandbox", &rq.base, SANDBOX_REQUEST_MS * 4, fn, data);
