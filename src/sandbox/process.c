@@ -412,12 +412,16 @@ static void proxy_gone(struct process *p)
 {
 	struct error e = ERROR_INIT;
 
+	bool exec = !str_empty(p->exec_id);
+
 	proxy_drop(p);
-	if (p->state == PROCESS_STOPPED) {
-		if (!str_empty(p->exec_id))
-			process_delete_exec(p, NULL);
+	/* Of an exec that has ended, or was never started, nobody will ask again. */
+	if (exec && (p->state == PROCESS_STOPPED || (!p->in_guest && !p->done))) {
+		process_delete_exec(p, NULL);
 		return;
 	}
+	if (p->state == PROCESS_STOPPED)
+		return;
 	log_info("init proxy %d of %s %s has gone: killing the process", (int)p->pid,
 		 p->container->id, p->exec_id);
 	if (process_kill(p, SIGKILL, false, forwarded, p, &e) < 0)
