@@ -85,6 +85,7 @@
 	4096                   /* mounts, devices, masked and read-only paths: each of a container \
 				*/
 #define LIMIT_DEVICE_RULES 512 /* rules of one device program */
+#define LIMIT_SECCOMP_RULES 8192 /* of a filter, one a name */
 #define LIMIT_SECCOMP_ARGS 64  /* conditions of one rule */
 #define LIMIT_MODULES_DEP MIB(8)
 

@@ -3,25 +3,15 @@
 #include "sys/filter.h"
 
 #include "base/error.h"
-#include "base/fd.h"
-#include "base/limits.h"
 #include "base/str.h"
+#include "sys/filter_rules.h"
 
 #include <errno.h>
 #include <linux/filter.h>
 #include <linux/seccomp.h>
 #include <seccomp.h>
-#include <sys/mman.h>
 #include <sys/syscall.h>
 #include <unistd.h>
-
-#define ARGS_MAX 6 /* of a system call */
-
-struct filter {
-	scmp_filter_ctx ctx;
-	uint32_t default_action;
-	unsigned int flags;
-};
 
 struct name {
 	const char *name;
@@ -111,13 +101,7 @@ int filter_new(const char *action, const uint32_t *err, struct filter **ret, str
 
 	if (r < 0)
 		return r;
-	f->ctx = seccomp_init(f->default_action);
-	if (!f->ctx)
-		return error_plain(e, ENOMEM,
-				   "seccomp: cannot make a filter with default action %s", action);
-	/* A tree instead of a chain of comparisons; a library too old for it does without. */
-	if (seccomp_attr_set(f->ctx, SCMP_FLTATR_CTL_OPTIMIZE, 2) < 0)
-		error_clear(e);
+	f->arch[f->narchs++] = seccomp_arch_native();
 	*ret = take_ptr(f);
 	return 0;
 }
@@ -126,21 +110,22 @@ void filter_free(struct filter *f)
 {
 	if (!f)
 		return;
-	if (f->ctx)
-		seccomp_release(f->ctx);
+	free(f->rules);
 	free(f);
 }
 
 int filter_add_arch(struct filter *f, const char *arch, struct error *e)
 {
 	const struct name *a = find(archs, ARRAY_SIZE(archs), arch, "architecture", e);
-	int r;
 
 	if (!a)
 		return -EINVAL;
-	r = seccomp_arch_add(f->ctx, a->value);
-	if (r < 0 && r != -EEXIST)
-		return error_set(e, r, "seccomp: add architecture %s", arch);
+	for (size_t i = 0; i < f->narchs; i++) {
+		if (f->arch[i] == a->value)
+			return 0;
+	}
+	/* Each name fits once, and the native one. */
+	f->arch[f->narchs++] = a->value;
 	return 0;
 }
 
@@ -154,69 +139,66 @@ int filter_add_flag(struct filter *f, const char *flag, struct error *e)
 	return 0;
 }
 
-/* 1 if several conditions concern one argument. */
-static int convert_args(const struct filter_arg *args, size_t n, struct scmp_arg_cmp *ret,
-			struct error *e)
+static int convert_arg(const struct filter_arg *a, struct filter_condition *ret, struct error *e)
 {
-	unsigned int seen = 0;
-	int alternatives = 0;
+	const struct name *op = find(operators, ARRAY_SIZE(operators), a->op, "operator", e);
 
-	for (size_t i = 0; i < n; i++) {
-		const struct name *op =
-			find(operators, ARRAY_SIZE(operators), args[i].op, "operator", e);
+	if (!op)
+		return -EINVAL;
+	if (a->index >= FILTER_CONDITIONS_MAX)
+		return error_plain(e, EINVAL, "seccomp: argument index %llu is not in 0..%d",
+				   (unsigned long long)a->index, FILTER_CONDITIONS_MAX - 1);
+	*ret = (struct filter_condition){ (unsigned int)a->index, op->value, a->value,
+					  a->value_two };
+	return 0;
+}
 
-		if (!op)
-			return -EINVAL;
-		if (args[i].index >= ARGS_MAX)
-			return error_plain(e, EINVAL,
-					   "seccomp: argument index %llu is not in 0..%d",
-					   (unsigned long long)args[i].index, ARGS_MAX - 1);
-		if (seen & 1U << args[i].index)
-			alternatives = 1;
-		seen |= 1U << args[i].index;
-		ret[i] = (struct scmp_arg_cmp){ .arg = (unsigned int)args[i].index,
-						.op = (enum scmp_compare)op->value,
-						.datum_a = args[i].value,
-						.datum_b = args[i].value_two };
+static int add_rule(struct filter *f, const char *name, uint32_t action,
+		    const struct filter_condition *c, size_t n, struct error *e)
+{
+	struct filter_rule *rule;
+
+	if (f->nrules == LIMIT_SECCOMP_RULES)
+		return error_plain(e, E2BIG, "seccomp: more than %d rules", LIMIT_SECCOMP_RULES);
+	if (f->nrules == f->cap) {
+		f->cap = MIN(MAX(f->cap * 2, (size_t)64), (size_t)LIMIT_SECCOMP_RULES);
+		f->rules = xrealloc(f->rules, f->cap, sizeof(*f->rules));
 	}
-	return alternatives;
+	rule = &f->rules[f->nrules++];
+	*rule = (struct filter_rule){ .name = name, .action = action, .n = n };
+	if (n)
+		memcpy(rule->condition, c, n * sizeof(*c));
+	return 0;
 }
 
-/* -EDOM: the call does not exist on one of the architectures; -EEXIST: stated twice. Both happen in
- * real profiles. */
-static int add_rule(struct filter *f, uint32_t action, int number, unsigned int n,
-		    const struct scmp_arg_cmp *cmp)
-{
-	int r = seccomp_rule_add_array(f->ctx, action, number, n, cmp);
-
-	return r == -EDOM || r == -EEXIST ? 0 : r;
-}
-
-int filter_add(struct filter *f, const char *syscall_name, const char *action, const uint32_t *err,
+int filter_add(struct filter *f, const char *name, const char *action, const uint32_t *err,
 	       const struct filter_arg *args, size_t nargs, struct error *e)
 {
-	struct scmp_arg_cmp cmp[LIMIT_SECCOMP_ARGS];
+	struct filter_condition c[LIMIT_SECCOMP_ARGS];
+	unsigned int seen = 0;
+	bool alternatives = false;
 	uint32_t token = 0;
-	int number, alternatives, r;
+	int r;
 
-	if (nargs > ARRAY_SIZE(cmp))
-		return error_plain(e, E2BIG, "seccomp: %s has more than %d conditions",
-				   syscall_name, LIMIT_SECCOMP_ARGS);
+	if (nargs > ARRAY_SIZE(c))
+		return error_plain(e, E2BIG, "seccomp: %.64s has more than %d conditions", name,
+				   LIMIT_SECCOMP_ARGS);
 	r = parse_action(action, err, &token, e);
-	if (r < 0)
+	for (size_t i = 0; r == 0 && i < nargs; i++) {
+		r = convert_arg(&args[i], &c[i], e);
+		if (r == 0) {
+			alternatives |= seen >> c[i].arg & 1;
+			seen |= 1U << c[i].arg;
+		}
+	}
+	/* A rule that repeats the default would only hide later ones. */
+	if (r < 0 || token == f->default_action)
 		return r;
-	alternatives = convert_args(args, nargs, cmp, e);
-	if (alternatives < 0)
-		return alternatives;
-	number = seccomp_syscall_resolve_name(syscall_name);
-	/* The library refuses rules that only repeat the default. */
-	if (number == __NR_SCMP_ERROR || token == f->default_action)
-		return 0;
 	if (!alternatives)
-		r = add_rule(f, token, number, (unsigned int)nargs, cmp);
-	for (size_t i = 0; alternatives && r == 0 && i < nargs; i++)
-		r = add_rule(f, token, number, 1, &cmp[i]);
-	return r < 0 ? error_set(e, r, "seccomp: rule for %s", syscall_name) : 0;
+		return add_rule(f, name, token, c, nargs, e);
+	for (size_t i = 0; r == 0 && i < nargs; i++)
+		r = add_rule(f, name, token, &c[i], 1, e);
+	return r;
 }
 
 void filter_program_done(struct filter_program *p)
@@ -225,31 +207,6 @@ void filter_program_done(struct filter_program *p)
 		return;
 	free(p->insns);
 	*p = FILTER_PROGRAM_INIT;
-}
-
-int filter_compile(struct filter *f, struct filter_program *ret, struct error *e)
-{
-	/* libseccomp writes programs to descriptors only. */
-	autoclose int fd = memfd_create("seccomp", MFD_CLOEXEC);
-	char *insns;
-	size_t len;
-	int r;
-
-	if (fd < 0)
-		return error_set(e, errno, "seccomp: memfd");
-	r = seccomp_export_bpf(f->ctx, fd);
-	if (r < 0)
-		return error_set(e, r, "seccomp: compile the filter");
-	if (lseek(fd, 0, SEEK_SET) < 0)
-		return error_set(e, errno, "seccomp: memfd");
-	r = fd_read_all(fd, BPF_MAXINSNS * sizeof(struct sock_filter), &insns, &len);
-	if (r < 0)
-		return error_set(e, r, "seccomp: the filter has more than %d instructions",
-				 BPF_MAXINSNS);
-	*ret = (struct filter_program){ .insns = insns,
-					.n = len / sizeof(struct sock_filter),
-					.flags = f->flags };
-	return 0;
 }
 
 int filter_install(const struct filter_program *p, struct error *e)
