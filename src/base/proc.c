@@ -90,13 +90,21 @@ static int child_descriptors(const struct proc_spec *s)
 	return 0;
 }
 
-static void child_signals(void)
+void proc_reset_signals(void)
 {
-	struct sigaction dfl = { .sa_handler = SIG_DFL };
+	/* What the kernel takes as struct sigaction; all zero is SIG_DFL. The C library's function
+	 * keeps two signals for itself, which may have been ignored by whoever started us. */
+	static const struct {
+		void *handler;
+		unsigned long flags;
+		void *restorer;
+		uint64_t mask;
+	} dfl;
 	sigset_t none;
 
-	for (int i = 1; i < NSIG; i++)
-		sigaction(i, &dfl, NULL);
+	/* SIGKILL and SIGSTOP refuse, and need not be reset. */
+	for (int i = 1; i <= 64; i++)
+		syscall(SYS_rt_sigaction, i, &dfl, NULL, sizeof(dfl.mask));
 	sigemptyset(&none);
 	sigprocmask(SIG_SETMASK, &none, NULL);
 }
@@ -115,7 +123,7 @@ static int child_setup(const struct proc_spec *s, pid_t parent, struct error *e)
 {
 	int r;
 
-	child_signals();
+	proc_reset_signals();
 	if (s->new_session && setsid() < 0)
 		return error_set(e, errno, "setsid");
 	if (s->new_group && setpgid(0, 0) < 0)
@@ -177,7 +185,8 @@ pid_t proc_spawn(const struct proc_spec *s, struct error *e)
 	if (wr < 0)
 		return error_set(e, errno, "pipe");
 	/* fork(2) with flags; a new pid namespace cannot be had otherwise without entering it. */
-	pid = s->namespaces ? (pid_t)syscall(SYS_clone, s->namespaces | SIGCHLD, 0, 0, 0, 0) : fork();
+	pid = s->namespaces ? (pid_t)syscall(SYS_clone, s->namespaces | SIGCHLD, 0, 0, 0, 0)
+			    : fork();
 	if (pid < 0)
 		return error_set(e, errno, "fork");
 	if (pid == 0)
@@ -320,8 +329,8 @@ int proc_run(const struct proc_spec *s, const char *input, size_t input_len, int
 #define STAT_STATE 3 /* fields of /proc/PID/stat as proc(5) counts them */
 #define STAT_START 22
 
-/* What lies behind the command name, which may hold anything. By hand: scanf would double the C library's share of a static
- * program. */
+/* What lies behind the command name, which may hold anything. By hand: scanf would double the C
+ * library's share of a static program. */
 static int proc_stat_parse(char *text, char *ret_state, uint64_t *ret_start)
 {
 	char *p = strrchr(text, ')'), *save = NULL, *word;
@@ -329,7 +338,8 @@ static int proc_stat_parse(char *text, char *ret_state, uint64_t *ret_start)
 
 	if (!p)
 		return -EPROTO;
-	for (word = strtok_r(p + 1, " ", &save); word && field < STAT_START; word = strtok_r(NULL, " ", &save), field++)
+	for (word = strtok_r(p + 1, " ", &save); word && field < STAT_START;
+	     word = strtok_r(NULL, " ", &save), field++)
 		if (field == STAT_STATE)
 			*ret_state = *word;
 	return word && str_to_u64(word, 10, ret_start) == 0 ? 0 : -EPROTO;

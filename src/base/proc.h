@@ -52,6 +52,9 @@ int proc_wait(pid_t pid, int timeout_ms, int *ret_status);
 int proc_run(const struct proc_spec *s, const char *input, size_t input_len, int timeout_ms,
 	     size_t max, char **ret_out, struct error *e);
 
+/* In a child: every signal gets its default action and none is blocked. Async-signal-safe. */
+void proc_reset_signals(void);
+
 /* 0..255, or 128 + signal, from a waitpid status. */
 int proc_exit_code(int wait_status);
 
