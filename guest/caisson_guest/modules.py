@@ -28,8 +28,8 @@ def canonical(name):
 
 
 def read_wanted(path):
-    """The sections of modules.conf: {"load": [Wanted ...], "ondemand": [...]}."""
-    sections = {"load": [], "ondemand": []}
+    """The sections of modules.conf: {"load": [Wanted ...], "late": [...], "ondemand": [...]}."""
+    sections = {"load": [], "late": [], "ondemand": []}
     section = None
     with open(path, encoding="utf-8") as f:
         for number, line in enumerate(f, 1):
@@ -42,7 +42,7 @@ def read_wanted(path):
                 name = words[0].rstrip("?")
                 section.append(Wanted(canonical(name), words[1:], words[0].endswith("?")))
             if section is None:
-                raise GuestError(f"{path}:{number}: {words[0]} is in no section [load] or [ondemand]")
+                raise GuestError(f"{path}:{number}: {words[0]} is in no section [load], [late] or [ondemand]")
     return sections
 
 
@@ -145,7 +145,8 @@ class Selection:
         self.tree = tree
         self.parameters = {}
         self.load = self._names(wanted["load"])
-        self.all = list(dict.fromkeys(self.load + self._names(wanted["ondemand"])))
+        self.late = [n for n in self._names(wanted["late"]) if n not in self.load]
+        self.all = list(dict.fromkeys(self.load + self.late + self._names(wanted["ondemand"])))
 
     def _names(self, wanted):
         names = {}
@@ -158,7 +159,14 @@ class Selection:
 
     def load_list(self):
         """The text of /modules/load: "file parameters", one a line."""
-        return "".join(" ".join([f"{n}.ko", *self.parameters.get(n, [])]) + "\n" for n in self.load)
+        return self._list(self.load)
+
+    def late_list(self):
+        """The text of /modules/late, likewise."""
+        return self._list(self.late)
+
+    def _list(self, names):
+        return "".join(" ".join([f"{n}.ko", *self.parameters.get(n, [])]) + "\n" for n in names)
 
     def dependencies(self):
         """The text of modules.dep, as depmod writes it: what is needed first comes last."""

@@ -71,6 +71,7 @@ def _initrd(agent, selection):
     archive.file("init", strip.strip(agent, "agent", "--strip-all"), 0o755)
     archive.symlink(f"lib/modules/{selection.tree.release}", "/modules")
     archive.file("modules/load", selection.load_list().encode())
+    archive.file("modules/late", selection.late_list().encode())
     archive.file("modules/modules.dep", selection.dependencies().encode())
     archive.file("modules/modules.builtin",
                  "".join(f"{p}\n" for p in selection.tree.builtin_paths).encode())
@@ -107,6 +108,7 @@ def _is_current(directory, inputs):
 
 def _describe(selection, stripped):
     return [{"name": n, "source": selection.tree.module(n).source, "at_boot": n in selection.load,
+             "late": n in selection.late,
              "size": len(data), "sha256": _sha256(data)} for n, data in stripped.items()]
 
 
@@ -116,7 +118,8 @@ def _inputs(builder_sha256, agent, image, selection):
         "agent": _sha256(agent),
         "kernel": _sha256(image),
         "modules": {n: selection.tree.module(n).sha256 for n in selection.all},
-        "lists": _sha256((selection.load_list() + selection.dependencies()).encode()),
+        "lists": _sha256("\0".join([selection.load_list(), selection.late_list(),
+                                    selection.dependencies()]).encode()),
     }
 
 

@@ -269,6 +269,12 @@ class Modules(InDirectory):
         self.assertEqual(s.dependencies(), "a.ko: b.ko d.ko c_c.ko\nb.ko: d.ko c_c.ko\nc_c.ko:\nd.ko:\n"
                                            "e.ko:\n")
 
+    def test_late_ones_come_once(self):
+        s = self.select("[load]\nd\n[late]\na x=1\n[ondemand]\ne\n")
+        self.assertEqual(s.load_list(), "d.ko\n")
+        self.assertEqual(s.late_list(), "c_c.ko\nb.ko\na.ko x=1\n")
+        self.assertEqual(s.all, ["d", "c_c", "b", "a", "e"])
+
     def test_compressed(self):
         path = os.path.join(self.tree, "kernel/x/e.ko")
         with open(path, "rb") as f:
@@ -308,6 +314,7 @@ class Modules(InDirectory):
         names = [w.name for w in wanted["load"]]
         self.assertLess(names.index("vsock"), names.index("vmw_vsock_virtio_transport"))
         self.assertLess(names.index("vmw_vsock_virtio_transport"), names.index("virtiofs"))
+        self.assertIn("virtio_balloon", [w.name for w in wanted["late"]])
 
 
 class Package(InDirectory):

@@ -18,7 +18,9 @@
 #include <signal.h>
 #include <unistd.h>
 
-#define LINGER_MS 200 /* how long the host may take to hang up after DestroySandbox */
+#define LATE_MS 1000    /* after boot, */
+#define LATE_STEP_MS 10 /* and between one module and the next */
+#define LINGER_MS 200   /* how long the host may take to hang up after DestroySandbox */
 
 static void on_child(struct loop_source *s, const struct signalfd_siginfo *si, void *data)
 {
@@ -111,6 +113,7 @@ static int agent_start_listening(void *data, struct error *e)
 			return r;
 	}
 	a->listening = true;
+	log_debug("listening");
 	return 1;
 }
 
@@ -143,6 +146,34 @@ int agent_init(struct agent *a, const struct agent_conf *conf, struct error *e)
 	return rpc_address_parse(conf->server_addr, &a->addr, e);
 }
 
+static void on_late(struct loop_source *t, void *data)
+{
+	struct agent *a = data;
+
+	if (!boot_list_load(&a->late) || loop_timer_set(t, LATE_STEP_MS) < 0)
+		a->late_timer = loop_source_free(t);
+}
+
+/* What nothing needs to start: when it has started, or at once where programs would wait for random
+ * numbers. */
+static int load_late(struct agent *a, struct error *e)
+{
+	int r = boot_list_open(&a->late, "late", e);
+
+	if (r < 0)
+		return r;
+	a->late_timer = loop_add_timer(a->loop, boot_random_ready() ? LATE_MS : 0, on_late, a);
+	return a->late_timer ? 0 : error_set(e, errno, "timer");
+}
+
+/* The host's first call has been taken from the wire before this: it need not wait for the rest. */
+static void on_begin(struct loop_source *s, void *data)
+{
+	struct agent *a = data;
+
+	boot_finish(a->conf->devmode);
+}
+
 int agent_run(struct agent *a, struct error *e)
 {
 	int r;
@@ -155,8 +186,11 @@ int agent_run(struct agent *a, struct error *e)
 	if (!a->listening)
 		return error_plain(e, EAFNOSUPPORT,
 				   "the kernel has no vsock: nobody can reach the agent");
+	r = a->init ? load_late(a, e) : 0;
+	if (r < 0)
+		return r;
 	if (a->init)
-		boot_finish(a->conf->devmode);
+		loop_add_defer(a->loop, on_begin, a);
 	log_info("version %s listens on %s", CAISSON_VERSION, a->conf->server_addr);
 	r = loop_run(a->loop);
 	return r < 0 ? error_set(e, r, "event loop") : 0;
@@ -169,6 +203,7 @@ void agent_done(struct agent *a)
 	sandbox_done(&a->sandbox);
 	rpc_server_free(a->server);
 	streams_done(&a->streams);
+	boot_list_done(&a->late);
 	console_free(a->console);
 	relay_set_done(&a->relays);
 	alog_free(a->log);

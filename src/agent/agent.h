@@ -8,6 +8,7 @@
  */
 #pragma once
 
+#include "agent/boot.h"
 #include "agent/conf.h"
 #include "agent/container.h"
 #include "agent/events.h"
@@ -38,6 +39,8 @@ struct agent {
 	struct sandbox sandbox;
 	struct events events;
 	struct loop_source *child, *term[2], *linger;
+	struct boot_list late; /* modules that can wait */
+	struct loop_source *late_timer;
 };
 
 /* Makes everything that needs nothing but the loop; @conf is kept by reference. Done also after a

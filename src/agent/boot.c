@@ -16,6 +16,7 @@
 #include <stdio.h>
 #include <sys/ioctl.h>
 #include <sys/mount.h>
+#include <sys/random.h>
 #include <sys/reboot.h>
 #include <sys/resource.h>
 #include <sys/socket.h>
@@ -151,27 +152,57 @@ static void load_line(char *line)
 		log_error("module name too long: %.64s...", line);
 	else if (kmod_load_file(path, params, &e) < 0)
 		log_error("%s", e.text);
+	else
+		log_debug("module %s is loaded", line);
+}
+
+int boot_list_open(struct boot_list *l, const char *name, struct error *e)
+{
+	autofree char *path = xasprintf("%s/%s", BOOT_MODULES, name);
+	int r = file_read_at(AT_FDCWD, path, LIMIT_AGENT_MODULE_LIST, &l->text, NULL);
+
+	if (r < 0 && r != -ENOENT)
+		return error_set(e, r, "read %s", path);
+	l->next = l->text;
+	return 0;
+}
+
+bool boot_list_load(struct boot_list *l)
+{
+	char *line = l->next ? strsep(&l->next, "\n") : NULL;
+
+	if (!line)
+		return false;
+	load_line(line);
+	return true;
+}
+
+void boot_list_done(struct boot_list *l)
+{
+	free(l->text);
+	*l = BOOT_LIST_INIT;
 }
 
 int boot_modules(int (*loaded)(void *data, struct error *e), void *data, struct error *e)
 {
-	autofree char *list = NULL;
-	char *save = NULL;
-	int r = file_read_at(AT_FDCWD, BOOT_MODULES "/load", LIMIT_AGENT_MODULE_LIST, &list, NULL);
+	autodone(boot_list) list = BOOT_LIST_INIT;
+	int r = boot_list_open(&list, "load", e);
 
-	if (r < 0 && r != -ENOENT)
-		return error_set(e, r, "read %s/load", BOOT_MODULES);
+	if (r < 0)
+		return r;
 	silence_modprobe();
 	r = loaded(data, e);
-	for (char *line = list ? strtok_r(list, "\n", &save) : NULL; line;
-	     line = strtok_r(NULL, "\n", &save)) {
-		load_line(line);
+	while (r >= 0 && boot_list_load(&list))
 		if (r == 0)
 			r = loaded(data, e);
-		if (r < 0)
-			return r;
-	}
 	return r < 0 ? r : 0;
+}
+
+bool boot_random_ready(void)
+{
+	char c;
+
+	return getrandom(&c, 1, GRND_NONBLOCK) == 1;
 }
 
 static int raise_loopback(void)
