@@ -11,6 +11,7 @@
 
 #include "base/fd.h"
 #include "base/path.h"
+#include "base/proc.h"
 #include "oci/oci.h"
 #include "sys/cgroup.h"
 #include "sys/sysctl.h"
@@ -30,16 +31,7 @@ typedef int step_fn(struct ctr_setup *s, struct error *e);
 
 static int reset_signals(struct ctr_setup *s, struct error *e)
 {
-	struct sigaction dfl = { .sa_handler = SIG_DFL };
-	sigset_t none;
-
-	for (int i = 1; i < NSIG; i++) {
-		/* SIGKILL, SIGSTOP and two of the C library's own cannot be set and need not be. */
-		if (sigaction(i, &dfl, NULL) < 0 && errno != EINVAL)
-			return error_set(e, errno, "reset signal %d", i);
-	}
-	sigemptyset(&none);
-	sigprocmask(SIG_SETMASK, &none, NULL);
+	proc_reset_signals();
 	return 0;
 }
 
@@ -285,10 +277,13 @@ static step_fn *const exec_steps[] = {
 };
 
 static step_fn *const common_steps[] = {
-	ctr_seccomp_compile,   ctr_proc_user,    ctr_command_env,
-	ctr_proc_attributes,   no_new_privs,     early_seccomp,
-	ctr_proc_identity,     ctr_command_find, ready,
-	start_container_hooks, late_seccomp,     ctr_command_exec,
+	ctr_seccomp_compile,   ctr_proc_user,
+	ctr_command_env,       ctr_proc_attributes,
+	no_new_privs,          ctr_command_close_on_exec,
+	early_seccomp,         ctr_proc_identity,
+	ctr_command_find,      ready,
+	start_container_hooks, late_seccomp,
+	ctr_command_exec,
 };
 
 static void run_steps(struct ctr_setup *s, step_fn *const *steps, size_t n)

@@ -102,6 +102,7 @@ int ctr_seccomp_compile(struct ctr_setup *s, struct error *e);
 /* ctr_command.c */
 int ctr_command_env(struct ctr_setup *s, struct error *e);
 int ctr_command_find(struct ctr_setup *s, struct error *e);
+int ctr_command_close_on_exec(struct ctr_setup *s, struct error *e);
 int ctr_command_exec(struct ctr_setup *s, struct error *e);
 /* The meaning of an errno of either sign, worded as runc's messages have it. */
 #define CTR_REASON_MAX 64
