@@ -30,7 +30,9 @@ int share_init(struct sandbox *s, struct error *e)
 	char *bind[] = { "bind" };
 	int r;
 
-	if (mkdir(dir, 0700) < 0 && errno != EEXIST)
+	/* Root of a container's user namespace is somebody else in the guest and has to get
+	 * through; on the host nobody but root gets here. */
+	if (mkdir(dir, 0755) < 0 && errno != EEXIST)
 		return error_set(e, errno, "create %s", dir);
 	r = mount_path(dir, dir, "none", bind, 1, e);
 	if (r < 0)
