@@ -34,6 +34,11 @@ struct cli {
 	char *own_root;    /* what root points to: absolute, owned by main */
 };
 
+extern const struct arg_spec cli_globals; /* fills a struct cli */
+
+/* The whole program; its exit status. */
+int cli_main(int argc, char **argv);
+
 struct cli_command {
 	const char *name, *operands, *summary;
 	struct arg_spec options;
@@ -47,6 +52,8 @@ struct cli_command {
 };
 
 extern const struct cli_command *const cli_commands[]; /* NULL-terminated */
+/* The manual page, as scdoc reads it. */
+void cli_print_man(FILE *f);
 const struct cli_command *cli_find_command(const char *name);
 
 #define CLI_OPT(s, name, letter, type, field, meta, help)                 \
@@ -77,6 +84,8 @@ int cli_container_open(const struct cli *c, const char *id, bool any, struct cli
 /* Makes <root>/<id>: -EEXIST "container with given ID already exists". */
 int cli_container_make(const struct cli *c, const char *id, struct cli_container *ret,
 		       struct error *e);
+/* Locks it as flock(2) does, until the descriptor is closed. Its creator has it exclusively. */
+int cli_container_lock(const struct cli_container *c, int how, struct error *e);
 int cli_container_remove(const struct cli *c, const char *id, struct error *e);
 /* Name of the sandbox of a container that gets one of its own. Owned. */
 char *cli_sandbox_name(const struct cli *c, const char *id);

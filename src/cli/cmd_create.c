@@ -22,6 +22,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <signal.h>
+#include <sys/file.h>
 #include <sys/signalfd.h>
 #include <time.h>
 #include <unistd.h>
@@ -36,6 +37,7 @@ struct creation {
 	oci_spec *spec;
 	struct config *config;
 	struct cli_container c;
+	int lock; /* on the container's directory, until the container is created or gone */
 	bool own_shim;
 	pid_t pid;
 };
@@ -49,6 +51,7 @@ static void creation_done(struct creation *k)
 	oci_spec_free(k->spec);
 	config_free(k->config);
 	cli_container_done(&k->c);
+	fd_close(k->lock);
 }
 
 /* --- plan --- */
@@ -80,6 +83,9 @@ static int read_spec(struct creation *k, struct error *e)
 
 	if (r == -ENOENT && access(k->bundle, F_OK) < 0)
 		return error_set(e, errno, "bundle %s", k->bundle);
+	if (r == -EFBIG)
+		return error_plain(e, EFBIG, "%s: larger than %zu MiB", path,
+				   LIMIT_CONFIG_JSON >> 20);
 	if (r < 0)
 		return error_set(e, r, "%s", path);
 	r = oci_spec_parse(k->text, k->text_len, path, &k->spec, e);
@@ -162,6 +168,12 @@ static int step_directory(struct creation *k, struct error *e)
 
 	if (r < 0)
 		return r;
+	/* Before there is a state for anybody to find. */
+	k->lock = cli_container_lock(&k->c, LOCK_EX | LOCK_NB, e);
+	if (k->lock < 0) {
+		cli_container_remove(k->cli, k->id, NULL);
+		return k->lock;
+	}
 	st->id = xstrdup(k->id);
 	st->bundle = xstrdup(k->bundle);
 	st->sandbox = xstrdup(k->sandbox);
@@ -335,7 +347,7 @@ static const struct {
 pid_t cli_create(const struct cli *c, const struct create_options *o, const char *id,
 		 bool *ret_terminal, struct error *e)
 {
-	struct creation k = { .cli = c, .o = o, .id = id, .c = CLI_CONTAINER_INIT };
+	struct creation k = { .cli = c, .o = o, .id = id, .c = CLI_CONTAINER_INIT, .lock = -1 };
 	size_t done = 0;
 	int r = plan(&k, e);
 

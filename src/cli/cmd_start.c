@@ -2,7 +2,10 @@
 /* start - lets a created container's program run. */
 #include "cli/cli.h"
 
+#include "base/fd.h"
+
 #include <errno.h>
+#include <sys/file.h>
 
 #define START_MS 60000 /* poststart hooks included */
 
@@ -18,13 +21,29 @@ static int not_created(const struct cli_container *k, struct error *e)
 	return -EBUSY;
 }
 
+/* Whoever saw the state "creating" may start at once: the creation, which is bounded, is waited
+ * for. */
+static int await_creation(const struct cli *c, const char *id, struct error *e)
+{
+	autodone(cli_container) k = CLI_CONTAINER_INIT;
+	autoclose int lock = -1;
+	int err = cli_container_open(c, id, false, &k, e);
+
+	if (err < 0)
+		return err;
+	lock = cli_container_lock(&k, LOCK_SH, e);
+	return lock < 0 ? lock : 0;
+}
+
 int cli_start(const struct cli *c, const char *id, struct error *e)
 {
 	Containerd__Task__V2__StartRequest rq = CONTAINERD__TASK__V2__START_REQUEST__INIT;
 	autodone(cli_container) k = CLI_CONTAINER_INIT;
 	autoptr(rpc_client) r = NULL;
-	int err = cli_container_open(c, id, false, &k, e);
+	int err = await_creation(c, id, e);
 
+	if (err == 0)
+		err = cli_container_open(c, id, false, &k, e);
 	if (err < 0)
 		return err;
 	if (cli_shim_connect(k.st.socket, &r, e) < 0)

@@ -11,6 +11,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <regex.h>
+#include <sys/file.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -66,6 +67,15 @@ int cli_container_make(const struct cli *c, const char *id, struct cli_container
 					     "container with given ID already exists: %s", id)
 			       : error_set(e, errno, "create %s", ret->dir);
 	return open_dir(ret, e);
+}
+
+int cli_container_lock(const struct cli_container *c, int how, struct error *e)
+{
+	autoclose int fd = openat(c->dirfd, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+
+	if (fd < 0 || flock(fd, how) < 0)
+		return error_set(e, errno, "lock %s", c->dir);
+	return take_fd(fd);
 }
 
 int cli_container_remove(const struct cli *c, const char *id, struct error *e)

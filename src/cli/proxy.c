@@ -8,8 +8,9 @@
  * process's exit status when the guest has closed its outputs; or when nothing came from it for
  * HANDOVER_DRAIN_MS, because somebody else in the guest holds them. A reader on the host that is
  * slow is waited for, as a process would wait that wrote to it, until the process is deleted or a
- * signal says to stop. If the shim dies first, the status is that of SIGKILL, after what was on its
- * way.
+ * signal says to stop. A process that closes its outputs and lives on has them closed here too, so
+ * that their readers see the end. If the shim dies first, the status is that of SIGKILL, after what
+ * was on its way.
  */
 #include "cli/proxy.h"
 
@@ -30,13 +31,16 @@
 
 #define EXIT_SHIM_DIED (128 + SIGKILL)
 #define DRAIN_DEAD_MS 500
-#define RUNNING (-1) /* no exit status yet */
+#define LAST_WORD_MS 1000 /* streams of a machine that dies close before the reason comes */
+#define RUNNING (-1)      /* no exit status yet */
 
 struct proxy {
 	int sock; /* -1: the shim has let go of us */
 	int signals;
 	int out; /* our own copy of stderr, for a last word when the process's has been closed */
-	int tty; /* likewise of a terminal's, for its size; -1: none */
+	int err; /* the stream that goes there: 1 with a terminal, else 2; 0: none yet */
+	int64_t closed; /* when it was seen to have ended; 0: it has not */
+	int tty;        /* likewise of a terminal's, for its size; -1: none */
 	struct relay relay[3];
 	int status;
 	char reason[sizeof(((struct handover_msg *)0)->text)];
@@ -100,6 +104,7 @@ static void got_streams(struct proxy *p, uint32_t bits, const int *fds, size_t n
 		relay_close(&p->relay[i]);
 		relay_open(&p->relay[i], i, fds[next++], i == 0);
 	}
+	p->err = bits & 1u << STDERR_FILENO ? STDERR_FILENO : STDOUT_FILENO;
 	send_winsize(p);
 }
 
@@ -202,12 +207,35 @@ static void poll_fill(const struct proxy *p, struct pollfd *pfd)
 		relay_poll(&p->relay[i], &pfd[POLL_RELAYS + 2 * i], &pfd[POLL_RELAYS + 2 * i + 1]);
 }
 
+static bool keeps_stderr_open(const struct proxy *p)
+{
+	return p->status == RUNNING && p->out >= 0 && p->err && p->relay[p->err].from < 0;
+}
+
+static void let_go_of_stderr(struct proxy *p)
+{
+	if (!keeps_stderr_open(p))
+		return;
+	if (!p->closed)
+		p->closed = loop_now_ms();
+	else if (loop_now_ms() - p->closed >= LAST_WORD_MS)
+		p->out = fd_close(p->out);
+}
+
+static int poll_timeout(const struct proxy *p)
+{
+	if (p->status != RUNNING)
+		return (int)p->drain_ms;
+	return keeps_stderr_open(p) ? LAST_WORD_MS : -1;
+}
+
 static void poll_once(struct proxy *p)
 {
 	struct pollfd pfd[POLL_COUNT];
 
+	let_go_of_stderr(p);
 	poll_fill(p, pfd);
-	if (poll(pfd, POLL_COUNT, p->status == RUNNING ? -1 : (int)p->drain_ms) < 0)
+	if (poll(pfd, POLL_COUNT, poll_timeout(p)) < 0)
 		return; /* EINTR only: the arguments are ours */
 	if (pfd[POLL_SIGNALS].revents)
 		signal_ready(p);
