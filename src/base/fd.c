@@ -118,8 +118,6 @@ int fd_read_all(int fd, size_t max, char **ret, size_t *ret_len)
 		if (len < cap)
 			break;
 		cap = MIN(cap * 2, max + 1);
-		if (cap == len)
-			return -EFBIG;
 	}
 	p[len] = '\0';
 	if (ret_len)

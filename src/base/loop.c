@@ -105,13 +105,10 @@ static struct loop_source *source_watch(struct loop_source *s, uint32_t events)
 {
 	struct epoll_event ev = { .events = events, .data.ptr = s };
 
-	if (s->fd >= 0 && epoll_ctl(s->loop->epfd, EPOLL_CTL_ADD, s->fd, &ev) == 0) {
-		s->in_epoll = true;
-		return s;
-	}
-	if (s->fd < 0)
-		errno = EBADF;
-	return loop_source_free(s);
+	if (epoll_ctl(s->loop->epfd, EPOLL_CTL_ADD, s->fd, &ev) < 0)
+		return loop_source_free(s);
+	s->in_epoll = true;
+	return s;
 }
 
 struct loop_source *loop_source_free(struct loop_source *s)
@@ -152,8 +149,11 @@ int loop_io_set(struct loop_source *s, uint32_t events)
 struct loop_source *loop_add_timer(struct loop *l, int64_t ms, loop_timer_fn *fn, void *data)
 {
 	int fd = timerfd_create(CLOCK_MONOTONIC, TFD_CLOEXEC | TFD_NONBLOCK);
-	struct loop_source *s = source_new(l, SOURCE_TIMER, fd, true, data);
+	struct loop_source *s;
 
+	if (fd < 0)
+		return NULL;
+	s = source_new(l, SOURCE_TIMER, fd, true, data);
 	s->fn.timer = fn;
 	s = source_watch(s, EPOLLIN);
 	if (s)
@@ -178,21 +178,30 @@ struct loop_source *loop_add_signal(struct loop *l, int sig, loop_signal_fn *fn,
 {
 	struct loop_source *s;
 	sigset_t set;
+	int fd;
 
 	sigemptyset(&set);
 	sigaddset(&set, sig);
 	if (sigprocmask(SIG_BLOCK, &set, NULL) < 0)
 		return NULL;
-	s = source_new(l, SOURCE_SIGNAL, signalfd(-1, &set, SFD_CLOEXEC | SFD_NONBLOCK), true,
-		       data);
+	fd = signalfd(-1, &set, SFD_CLOEXEC | SFD_NONBLOCK);
+	if (fd < 0)
+		return NULL;
+	s = source_new(l, SOURCE_SIGNAL, fd, true, data);
 	s->fn.signal = fn;
 	return source_watch(s, EPOLLIN);
 }
 
 struct loop_source *loop_add_child(struct loop *l, pid_t pid, loop_child_fn *fn, void *data)
 {
-	struct loop_source *s = source_new(l, SOURCE_CHILD, proc_pidfd_open(pid), true, data);
+	int fd = proc_pidfd_open(pid);
+	struct loop_source *s;
 
+	if (fd < 0) {
+		errno = -fd;
+		return NULL;
+	}
+	s = source_new(l, SOURCE_CHILD, fd, true, data);
 	s->fn.child = fn;
 	s->pid = pid;
 	return source_watch(s, EPOLLIN);

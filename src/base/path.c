@@ -83,32 +83,41 @@ int path_mkdir_all(const char *path, mode_t mode)
 	return stat(copy, &st) < 0 ? -errno : S_ISDIR(st.st_mode) ? 0 : -ENOTDIR;
 }
 
-static int remove_children(int fd, dev_t dev, unsigned depth);
-
-static int remove_entry(int dirfd, const char *name, dev_t dev, unsigned depth)
+/* A directory of @dirfd itself: no mount on it, be it of the same file system, and no link. */
+static int open_own_directory(int dirfd, const char *name)
 {
-	autoclose int fd = -1;
-	struct stat st;
-	int r;
+	struct open_how how = {
+		.flags = O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC,
+		.resolve = RESOLVE_NO_XDEV | RESOLVE_NO_SYMLINKS,
+	};
+	long fd = syscall(SYS_openat2, dirfd, name, &how, sizeof(how));
+
+	if (fd < 0)
+		return errno == EXDEV ? -EBUSY : -errno;
+	return (int)fd;
+}
+
+static int remove_children(int fd, unsigned depth);
+
+static int remove_entry(int dirfd, const char *name, unsigned depth)
+{
+	int r, fd;
 
 	if (unlinkat(dirfd, name, 0) == 0 || errno == ENOENT)
 		return 0;
 	if (errno != EISDIR && errno != EPERM)
 		return -errno;
-	fd = openat(dirfd, name, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
-	if (fd < 0 || fstat(fd, &st) < 0)
-		return -errno;
-	/* Another device is a mount: its contents are not ours. */
-	if (st.st_dev != dev)
-		return -EBUSY;
-	r = remove_children(take_fd(fd), dev, depth + 1);
+	fd = open_own_directory(dirfd, name);
+	if (fd < 0)
+		return fd;
+	r = remove_children(fd, depth + 1);
 	if (unlinkat(dirfd, name, AT_REMOVEDIR) < 0 && errno != ENOENT)
 		return r < 0 ? r : -errno;
 	return 0;
 }
 
 /* Owns @fd. Goes on after an error and returns the first. */
-static int remove_children(int fd, dev_t dev, unsigned depth)
+static int remove_children(int fd, unsigned depth)
 {
 	DIR *d = depth > LIMIT_PATH_DEPTH ? NULL : fdopendir(fd);
 	struct dirent *de;
@@ -123,7 +132,7 @@ static int remove_children(int fd, dev_t dev, unsigned depth)
 
 		if (str_eq(de->d_name, ".") || str_eq(de->d_name, ".."))
 			continue;
-		r = remove_entry(dirfd(d), de->d_name, dev, depth);
+		r = remove_entry(dirfd(d), de->d_name, depth);
 		if (r < 0 && !first)
 			first = r;
 	}
@@ -133,11 +142,21 @@ static int remove_children(int fd, dev_t dev, unsigned depth)
 
 int path_remove_tree_at(int dirfd, const char *path)
 {
-	struct stat st;
+	autofree char *copy = xstrdup(path), *dir = NULL;
+	autoclose int parent = -1;
+	const char *name;
 
-	if (fstatat(dirfd, path, &st, AT_SYMLINK_NOFOLLOW) < 0)
+	for (size_t n = strlen(copy); n > 1 && copy[n - 1] == '/'; n--)
+		copy[n - 1] = '\0';
+	name = path_base(copy);
+	if (name == copy)
+		return remove_entry(dirfd, copy, 0);
+	/* Only what lies on the way to it may be a mount. */
+	dir = xstrndup(copy, MAX((size_t)(name - copy) - 1, (size_t)1));
+	parent = openat(dirfd, dir, O_PATH | O_DIRECTORY | O_CLOEXEC);
+	if (parent < 0)
 		return errno == ENOENT ? 0 : -errno;
-	return remove_entry(dirfd, path, st.st_dev, 0);
+	return remove_entry(parent, name, 0);
 }
 
 const char *path_of_fd(int fd, char *buf)

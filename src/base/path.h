@@ -17,8 +17,8 @@ int path_open_in_root(int rootfd, const char *path, int flags, mode_t mode);
 int path_mkdir_in_root(int rootfd, const char *path, mode_t mode);
 /* mkdir -p on the host. */
 int path_mkdir_all(const char *path, mode_t mode);
-/* Removes a tree without crossing mount points or following links. -ENOENT counts as success. At
- * most LIMIT_PATH_DEPTH levels. */
+/* Removes a tree without crossing mount points or following links: a mount, @path itself included,
+ * is left with -EBUSY. -ENOENT counts as success. At most LIMIT_PATH_DEPTH levels. */
 int path_remove_tree_at(int dirfd, const char *path);
 /* "/proc/self/fd/N" for mount(2) and friends. @buf holds PATH_FD_MAX bytes. */
 #define PATH_FD_MAX 32

@@ -136,7 +136,7 @@ static int child_setup(const struct proc_spec *s, pid_t parent, struct error *e)
 	if (s->setup) {
 		r = s->setup(s->data, e);
 		if (r < 0)
-			return r;
+			return e->code < 0 ? r : error_set(e, r, "set up the process");
 	}
 	r = child_identity(s);
 	if (r < 0)
@@ -144,7 +144,8 @@ static int child_setup(const struct proc_spec *s, pid_t parent, struct error *e)
 	/* After the change of identity, which clears it. */
 	if (s->pdeathsig && prctl(PR_SET_PDEATHSIG, s->pdeathsig) < 0)
 		return error_set(e, errno, "PR_SET_PDEATHSIG");
-	if (s->pdeathsig && getppid() != parent)
+	/* 0: the parent is in another pid namespace and cannot be seen. */
+	if (s->pdeathsig && getppid() != 0 && getppid() != parent)
 		raise(SIGKILL);
 	return 0;
 }
@@ -257,7 +258,7 @@ static int proc_relay(struct proc_pipes *pp, const char *input, size_t len, int6
 		if (r > 0 && p[1].revents) {
 			ssize_t n = buf_read(&pp->captured, pp->out, 4096);
 
-			if (n == -ENOBUFS)
+			if (buf_len(&pp->captured) > pp->max)
 				return -EFBIG;
 			if (n == 0 || (n < 0 && n != -EAGAIN))
 				pp->out = fd_close(pp->out);
@@ -266,7 +267,7 @@ static int proc_relay(struct proc_pipes *pp, const char *input, size_t len, int6
 	return 0;
 }
 
-static int proc_finish(pid_t pid, int r, int64_t end, struct error *e)
+static int proc_finish(pid_t pid, int r, int64_t end, size_t max, struct error *e)
 {
 	int status, w;
 
@@ -280,6 +281,8 @@ static int proc_finish(pid_t pid, int r, int64_t end, struct error *e)
 	w = proc_wait(pid, -1, &status);
 	if (r == -ETIMEDOUT)
 		return error_plain(e, ETIMEDOUT, "timed out");
+	if (r == -EFBIG)
+		return error_plain(e, EFBIG, "more than %zu bytes of output", max);
 	return error_set(e, w < 0 ? w : r, "wait for the end");
 }
 
@@ -288,7 +291,7 @@ int proc_run(const struct proc_spec *s, const char *input, size_t input_len, int
 {
 	autoclose int child_in = -1;
 	autoclose int child_out = -1;
-	struct proc_pipes pp = { .in = -1, .out = -1, .captured = BUF_INIT(max) };
+	struct proc_pipes pp = { .in = -1, .out = -1, .captured = BUF_INIT(max + 1), .max = max };
 	int64_t end = timeout_ms < 0 ? -1 : loop_now_ms() + timeout_ms;
 	struct sigaction ign = { .sa_handler = SIG_IGN }, old;
 	struct proc_spec spec = *s;
@@ -316,7 +319,7 @@ int proc_run(const struct proc_spec *s, const char *input, size_t input_len, int
 	child_out = fd_close(child_out);
 	r = pid;
 	if (pid > 0)
-		r = proc_finish(pid, proc_relay(&pp, input, input_len, end), end, e);
+		r = proc_finish(pid, proc_relay(&pp, input, input_len, end), end, max, e);
 	sigaction(SIGPIPE, &old, NULL);
 	fd_close(pp.in);
 	fd_close(pp.out);

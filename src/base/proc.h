@@ -47,8 +47,8 @@ pid_t proc_spawn(const struct proc_spec *s, struct error *e);
 int proc_wait(pid_t pid, int timeout_ms, int *ret_status);
 
 /* Runs to the end, captures at most @max bytes of stdout (where @ret_out is not NULL) and, with
- * @input, feeds stdin. The exit status 0..255, 128 + n for a signal, -ETIMEDOUT (the child is
- * killed), -errno. */
+ * @input, feeds stdin. The exit status 0..255, 128 + n for a signal, -ETIMEDOUT or
+ * -EFBIG (the child is killed), -errno. */
 int proc_run(const struct proc_spec *s, const char *input, size_t input_len, int timeout_ms,
 	     size_t max, char **ret_out, struct error *e);
 
