@@ -178,6 +178,30 @@ static int check_namespace_settings(oci_spec *s, struct error *e)
 	return 0;
 }
 
+/* Names have keys of their own in the spec, and two values for one thing are a mistake. */
+static int check_sysctls(oci_spec *s, struct error *e)
+{
+	const Grpc__Linux *l = s->linux;
+
+	for (size_t i = 0; l && i < l->n_sysctl; i++) {
+		const char *name = l->sysctl[i]->key, *value = l->sysctl[i]->value;
+
+		if (str_empty(name))
+			return error_plain(e, EINVAL, "linux.sysctl: a parameter without a name");
+		if (str_eq(name, "kernel.hostname"))
+			return error_plain(e, EINVAL,
+					   "linux.sysctl: kernel.hostname conflicts with the "
+					   "spec's own hostname");
+		if (str_eq(name, "kernel.domainname") && !str_empty(s->domainname) &&
+		    !str_eq(value, s->domainname))
+			return error_plain(e, EINVAL,
+					   "linux.sysctl: kernel.domainname is \"%s\", but "
+					   "domainname is \"%s\"",
+					   value, s->domainname);
+	}
+	return 0;
+}
+
 static int check_devices(oci_spec *s, struct error *e)
 {
 	const Grpc__Linux *l = s->linux;
@@ -292,10 +316,10 @@ typedef int check_fn(oci_spec *s, struct error *e);
 int oci_spec_check(oci_spec *s, const char *bundle, struct error *e)
 {
 	static check_fn *const checks[] = {
-		check_version,  check_process,     check_mounts,
-		check_hooks,    check_namespaces,  check_namespace_settings,
-		check_devices,  check_propagation, check_seccomp,
-		check_possible,
+		check_version, check_process,    check_mounts,
+		check_hooks,   check_namespaces, check_namespace_settings,
+		check_sysctls, check_devices,    check_propagation,
+		check_seccomp, check_possible,
 	};
 
 	for (size_t i = 0; i < ARRAY_SIZE(checks); i++) {

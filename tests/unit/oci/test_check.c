@@ -69,6 +69,7 @@ static void test_good(void **state)
 		      "\"uidMappings\":[{\"size\":1}]"),
 		LINUX("\"devices\":[{\"path\":\"/dev/x\",\"type\":\"c\",\"major\":1,\"minor\":3}]"),
 		LINUX("\"rootfsPropagation\":\"rslave\""),
+		WITH("\"domainname\":\"a\",\"linux\":{\"sysctl\":{\"kernel.domainname\":\"a\"}}"),
 		LINUX("\"seccomp\":{\"defaultAction\":\"SCMP_ACT_ERRNO\",\"syscalls\":[{\"names\":["
 		      "\"read\"],"
 		      "\"action\":\"SCMP_ACT_ALLOW\",\"args\":[{\"index\":5,\"op\":\"SCMP_CMP_EQ\"}"
@@ -125,6 +126,12 @@ static void test_refused(void **state)
 		  "linux.namespaces[1].type: pid is given twice" },
 		{ LINUX("\"gidMappings\":[{\"size\":1}]"), -EINVAL,
 		  "linux.uidMappings, linux.gidMappings: there is no user namespace" },
+		{ LINUX("\"sysctl\":{\"kernel.hostname\":\"a\"}"), -EINVAL,
+		  "linux.sysctl: kernel.hostname conflicts with the spec's own hostname" },
+		{ WITH("\"domainname\":\"a\",\"linux\":{\"sysctl\":{\"kernel.domainname\":\"b\"}}"),
+		  -EINVAL, "linux.sysctl: kernel.domainname is \"b\", but domainname is \"a\"" },
+		{ LINUX("\"sysctl\":{\"\":\"1\"}"), -EINVAL,
+		  "linux.sysctl: a parameter without a name" },
 		{ LINUX("\"timeOffsets\":{\"boottime\":{\"secs\":1}}"), -EINVAL,
 		  "linux.timeOffsets: there is no time namespace" },
 		{ LINUX("\"devices\":[{\"path\":\"null\",\"type\":\"c\"}]"), -EINVAL,
