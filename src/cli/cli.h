@@ -135,6 +135,7 @@ struct cli_stdio {
 	bool new_netns;
 	const char *netns;
 	char *const *args;
+	const oci_spec *view; /* see proxy_params */
 };
 /* Starts an init proxy for @id/@exec_id and hands it over to the shim of @sandbox. The pid or
  * -errno. */
@@ -156,7 +157,7 @@ struct create_options {
 	int preserve_fds;
 };
 /* The options of create, which are the first ones of run's. */
-enum { CLI_CREATE_OPTIONS = 9, CLI_RUN_OPTIONS = 11 };
+enum { CLI_CREATE_OPTIONS = 8, CLI_RUN_OPTIONS = 10 };
 extern const struct arg_option cli_run_options[CLI_RUN_OPTIONS];
 /* Creates the container; the proxy's pid. *ret_terminal (may be NULL): the process has the terminal
  * on stdin. */

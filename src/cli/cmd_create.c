@@ -228,6 +228,7 @@ static int step_proxy(struct creation *k, struct error *e)
 
 	io.new_netns = oci_has_namespace(k->spec, "network", &netns) && !netns;
 	io.netns = netns;
+	io.view = k->spec;
 	io.rows = size ? size->height : 0;
 	io.columns = size ? size->width : 0;
 	autodone(strv) args = STRV_INIT;

@@ -131,6 +131,7 @@ pid_t cli_start_proxy(const char *sandbox, const char *id, const char *exec_id,
 		.args = io->args,
 		.new_netns = io->new_netns,
 		.netns = io->netns,
+		.view = io->view,
 		.terminal = io->terminal && !io->console_socket && isatty(STDIN_FILENO) == 1,
 	};
 	pid_t pid;

@@ -19,6 +19,7 @@
 #include "base/loop.h"
 #include "cli/relay.h"
 #include "rpc/handover.h"
+#include "sys/mounts.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -269,7 +270,7 @@ static void show_title(int argc, char **argv, int first)
 
 struct proxy_options {
 	int fd;
-	bool terminal, controlling;
+	bool terminal, controlling, root;
 };
 
 #define OPT(name, type, field, meta, help)                                       \
@@ -280,6 +281,7 @@ static const struct arg_option options[] = {
 	OPT("fd", ARG_INT, fd, "N", "hand-over socket"),
 	OPT("terminal", ARG_BOOL, terminal, NULL, "stdin is a terminal to relay on"),
 	OPT("controlling", ARG_BOOL, controlling, NULL, "make it the controlling terminal"),
+	OPT("root", ARG_BOOL, root, NULL, "make the working directory the root"),
 };
 static const struct arg_spec spec = { .options = options,
 				      .n = ARRAY_SIZE(options),
@@ -301,6 +303,22 @@ static void proxy_init(struct proxy *p, const struct proxy_options *o)
 	fd_set_nonblock(p->sock, true);
 }
 
+/* Whoever enters our mount namespace finds the container's files and never the host's: without that
+ * there is no proxy. */
+static void enter_root(void)
+{
+	struct error e = ERROR_INIT;
+	int root = open(".", O_PATH | O_DIRECTORY | O_CLOEXEC);
+
+	if (root >= 0 && mount_pivot(root, &e) == 0) {
+		fd_close(root);
+		return;
+	}
+	dprintf(STDERR_FILENO, "caisson-proxy: %s\n",
+		root < 0 ? "open the working directory" : error_text(&e));
+	_exit(1);
+}
+
 int proxy_main(int argc, char **argv)
 {
 	struct proxy_options o = { .fd = -1 };
@@ -314,6 +332,8 @@ int proxy_main(int argc, char **argv)
 				  : "give --fd, a socket from caisson create or exec");
 		return 1;
 	}
+	if (o.root)
+		enter_root();
 	proxy_init(&p, &o);
 	show_title(argc, argv, first);
 	while (p.status == RUNNING || !drained(&p))

@@ -2,10 +2,10 @@
 /*
  * proxy - the init proxy: the host's pid of a process in a guest.
  *
- * `caisson-proxy --fd N [--terminal] [--controlling] -- ARGS...` is how create and exec start it;
- * ARGS are the command of the container, which the proxy shows as its own. See rpc/handover.h for
- * what it says to the shim. It is a
- * small program of its own, because there is one for every process in every container.
+ * `caisson-proxy --fd N [--terminal] [--controlling] [--root] -- ARGS...` is how create and exec
+ * start it; ARGS are the command of the container, which the proxy shows as its own. See
+ * rpc/handover.h for what it says to the shim. It is a small program of its own, because there is
+ * one for every process in every container.
  */
 #pragma once
 
@@ -26,6 +26,9 @@ struct proxy_params {
 	bool new_netns;    /* the spec asks for a network namespace without a path: hooks find one
 			      through the proxy's pid */
 	const char *netns; /* path of a network namespace to live in; NULL: none */
+	const struct Grpc__Spec
+		*view; /* of a container whose files are to be seen through the
+			  proxy's pid (view.h); NULL: of a process beside its init */
 };
 
 /* Forks and executes the proxy, in a session of its own. *ret_sock is the shim's end of the pair,

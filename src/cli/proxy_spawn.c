@@ -6,6 +6,7 @@
 #include "base/path.h"
 #include "base/proc.h"
 #include "cli/cli.h"
+#include "cli/view.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -44,9 +45,12 @@ static int enter_netns(const struct proxy_params *p, struct error *e)
 
 static int setup_child(void *data, struct error *e)
 {
-	int r = mount_proc(e);
+	const struct proxy_params *p = data;
+	int r = enter_netns(p, e);
 
-	return r < 0 ? r : enter_netns(data, e);
+	if (r < 0)
+		return r;
+	return p->view ? view_make(p->view, e) : mount_proc(e);
 }
 
 static void proxy_argv(const struct proxy_params *p, int sock, struct strv *argv)
@@ -57,6 +61,8 @@ static void proxy_argv(const struct proxy_params *p, int sock, struct strv *argv
 		strv_add(argv, "--terminal");
 	if (p->tty >= 0)
 		strv_add(argv, "--controlling");
+	if (p->view)
+		strv_add(argv, "--root");
 	strv_add(argv, "--");
 	for (size_t i = 0; p->args && p->args[i]; i++)
 		strv_add(argv, p->args[i]);
