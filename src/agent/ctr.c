@@ -16,6 +16,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <linux/sched.h>
 #include <sched.h>
 #include <signal.h>
 #include <sys/prctl.h>
@@ -26,6 +27,7 @@
 
 #define SETUP_INIT                                                       \
 	((struct ctr_setup){ .join = { -1, -1, -1, -1, -1, -1, -1, -1 }, \
+			     .cgroup_fd = -1,                            \
 			     .sync = -1,                                 \
 			     .proc = -1,                                 \
 			     .root = -1,                                 \
@@ -39,16 +41,34 @@ static void setup_done(struct ctr_setup *s)
 		fd_close(s->idmaps[i]);
 	free(s->idmaps);
 	free(s->cgroup);
+	fd_close(s->cgroup_fd);
 	fd_close(s->sync);
 }
 
-/* fork(2) with flags. The C library's own would not take them; nothing in the child depends on what
- * it adds. */
-static pid_t fork_with(int flags)
+/*
+ * fork(2) with flags, and into the container's cgroup: to be born there costs nothing, while to
+ * move there later makes the kernel wait for all processes. Where it is not possible (the cgroup
+ * has groups below it with controllers, an old kernel) the child has to see to it. The C library's
+ * own fork would not take the flags; nothing in the child depends on what it adds.
+ */
+static pid_t fork_with(uint64_t flags, struct ctr_setup *s)
 {
-	pid_t pid = (pid_t)syscall(SYS_clone, flags | SIGCHLD, NULL, NULL, NULL, NULL);
+	struct clone_args a = { .flags = flags };
+	long pid = -1;
 
-	return pid < 0 ? -errno : pid;
+	/* A sibling dies with the signal of the one that made it. */
+	a.exit_signal = flags & CLONE_PARENT ? 0 : SIGCHLD;
+	s->in_cgroup = s->cgroup_fd >= 0;
+	if (s->in_cgroup) {
+		a.flags |= CLONE_INTO_CGROUP;
+		a.cgroup = (uint64_t)s->cgroup_fd;
+		pid = syscall(SYS_clone3, &a, sizeof(a));
+	}
+	if (pid < 0) {
+		s->in_cgroup = false;
+		pid = syscall(SYS_clone, (unsigned long)flags | SIGCHLD, NULL, NULL, NULL, NULL);
+	}
+	return pid < 0 ? -errno : (pid_t)pid;
 }
 
 static int helper_join(struct ctr_setup *s)
@@ -71,7 +91,7 @@ static _Noreturn void helper_main(struct ctr_setup *s, int out)
 	if (pid == 0)
 		pid = helper_join(s);
 	if (pid == 0)
-		pid = fork_with(CLONE_PARENT | s->clone_flags);
+		pid = fork_with(CLONE_PARENT | (uint64_t)s->clone_flags, s);
 	if (pid == 0) {
 		close(out);
 		ctr_child_main(s);
@@ -88,7 +108,7 @@ static pid_t fork_by_helper(struct ctr_setup *s)
 
 	if (pipe2(ends, O_CLOEXEC) < 0)
 		return -errno;
-	helper = fork_with(0);
+	helper = fork();
 	if (helper == 0)
 		helper_main(s, ends[1]);
 	close(ends[1]);
@@ -109,7 +129,7 @@ static pid_t fork_child(struct ctr_setup *s)
 
 	if (s->join[NS_PID] >= 0 || (joins && s->clone_flags & CLONE_NEWUSER))
 		return fork_by_helper(s);
-	pid = fork_with(s->clone_flags);
+	pid = fork_with((uint64_t)s->clone_flags, s);
 	if (pid == 0)
 		ctr_child_main(s);
 	return pid;
@@ -144,6 +164,7 @@ static int start(struct ctr_setup *s, struct ctr_child *ret, struct error *e)
 		return error_set(e, errno, "socketpair");
 	sync = ends[0];
 	s->sync = ends[1];
+	s->cgroup_fd = cgroup_open(s->cgroup);
 	pid = fork_child(s);
 	/* A pid namespace whose init has ended takes nobody in. */
 	if (pid == -ENOMEM && s->exec)

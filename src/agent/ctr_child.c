@@ -59,7 +59,7 @@ static int close_others(int *keep, size_t n)
 int ctr_close_descriptors(const struct ctr_setup *s, int also, struct error *e)
 {
 	size_t nidmaps = s->idmaps ? s->spec->n_mounts : 0, n = 0;
-	int *keep = xnew_array(int, NS_COUNT + nidmaps + 5);
+	int *keep = xnew_array(int, NS_COUNT + nidmaps + 6);
 	int r;
 
 	for (size_t i = 0; i < NS_COUNT; i++)
@@ -69,6 +69,7 @@ int ctr_close_descriptors(const struct ctr_setup *s, int also, struct error *e)
 	for (size_t i = 0; i < 3; i++)
 		keep[n++] = s->rq->stdio[i];
 	keep[n++] = s->sync;
+	keep[n++] = s->cgroup_fd;
 	keep[n++] = also;
 	r = close_others(keep, n);
 	free(keep);
@@ -150,7 +151,7 @@ static int join_init_cgroup(const struct ctr_setup *s, struct error *e)
 
 static int join_cgroup(struct ctr_setup *s, struct error *e)
 {
-	int r = cgroup_join(s->cgroup, 0, e);
+	int r = s->in_cgroup ? 0 : cgroup_join(s->cgroup, 0, e);
 
 	if (s->exec && (r == -EBUSY || r == -EOPNOTSUPP)) {
 		error_clear(e);

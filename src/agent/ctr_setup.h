@@ -25,6 +25,8 @@ struct ctr_setup {
 	bool exec;          /* into a container that exists */
 	pid_t init_pid;     /* exec: of the container */
 	char *cgroup;       /* owned */
+	int cgroup_fd;      /* its directory; -1: the child joins by itself */
+	bool in_cgroup;     /* born there */
 	int join[NS_COUNT]; /* -1: none; those in @owned are ours to close */
 	bool owned[NS_COUNT];
 	int clone_flags;   /* namespaces that come with the fork: user and pid */

@@ -123,23 +123,34 @@ static int open_dir(const char *cgroup)
 	return fd < 0 ? -errno : fd;
 }
 
-/* Hands every controller of the directory to its children. One that cannot (a domain with processes
- * of its own) is no failure here: whoever needs it finds it missing and says so. */
+static void enable_each(int dirfd, const struct strv *names)
+{
+	for (size_t i = 0; i < names->n; i++) {
+		autofree char *word = xasprintf("+%s", names->v[i]);
+
+		if (file_write_at(dirfd, "cgroup.subtree_control", word) == -ENOENT)
+			return;
+	}
+}
+
+/* Hands every controller of the directory to its children, all at once if possible: each write that
+ * changes something waits for the whole system. One that cannot be handed on (a domain with
+ * processes of its own) is no failure here: whoever needs it finds it missing and says so. */
 static void enable_controllers(int dirfd)
 {
-	autofree char *list = NULL;
+	autofree char *list = NULL, *words = NULL;
 	autodone(strv) names = STRV_INIT;
 
 	if (file_read_at(dirfd, "cgroup.controllers", LIMIT_PROC_FILE, &list, NULL) < 0)
 		return;
 	strv_split(&names, list, " \n");
-	for (size_t i = 0; i < names.n; i++) {
-		autofree char *word = xasprintf("+%s", names.v[i]);
-		int r = file_write_at(dirfd, "cgroup.subtree_control", word);
-
-		if (r == -ENOENT)
-			return;
-	}
+	if (!names.n)
+		return;
+	words = strv_join(&names, " +");
+	free(list);
+	list = xasprintf("+%s", words);
+	if (file_write_at(dirfd, "cgroup.subtree_control", list) < 0)
+		enable_each(dirfd, &names);
 }
 
 int cgroup_make(const char *cgroup, struct error *e)
@@ -259,6 +270,11 @@ int cgroup_read_key(const char *cgroup, const char *file, const char *key, uint6
 		return -ENODATA;
 	*ret = w.value;
 	return 0;
+}
+
+int cgroup_open(const char *cgroup)
+{
+	return open_dir(cgroup);
 }
 
 int cgroup_join(const char *cgroup, pid_t pid, struct error *e)

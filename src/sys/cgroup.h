@@ -48,6 +48,8 @@ int cgroup_read_key(const char *cgroup, const char *file, const char *key, uint6
 typedef void cgroup_key_fn(const char *key, uint64_t value, void *data);
 void cgroup_each_key(char *text, cgroup_key_fn *fn, void *data);
 
+/* The group's directory, close-on-exec, or -errno. */
+int cgroup_open(const char *cgroup);
 /* Moves @pid (0: the caller) into the group. */
 int cgroup_join(const char *cgroup, pid_t pid, struct error *e);
 /* The pids in the group and below it, at most LIMIT_CGROUP_PIDS. The caller frees. */

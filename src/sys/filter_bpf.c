@@ -6,8 +6,8 @@
  * each: an action, or the conditions of the rules for one call. A binary search over the stretches
  * finds the outcome. Other architectures than those listed are killed, as by libseccomp.
  *
- * Conditional jumps reach 255 instructions; the search goes to its far half by an unconditional
- * one, and the conditions of one rule are far fewer.
+ * Conditional jumps reach 255 instructions; where the far half of a search lies further away an
+ * unconditional one helps. The conditions of one rule are far fewer.
  */
 #include "sys/filter.h"
 
@@ -62,38 +62,39 @@ static const struct multiplexed {
 	int number;
 	uint32_t direct; /* 0: none */
 } multiplexed[] = {
-	{ "socketcall", "socket", 1, 359 },
+	/* by name */
+	{ "socketcall", "accept", 5, 0 },
+	{ "socketcall", "accept4", 18, 364 },
 	{ "socketcall", "bind", 2, 361 },
 	{ "socketcall", "connect", 3, 362 },
-	{ "socketcall", "listen", 4, 363 },
-	{ "socketcall", "accept", 5, 0 },
-	{ "socketcall", "getsockname", 6, 367 },
 	{ "socketcall", "getpeername", 7, 368 },
-	{ "socketcall", "socketpair", 8, 360 },
-	{ "socketcall", "send", 9, 0 },
-	{ "socketcall", "recv", 10, 0 },
-	{ "socketcall", "sendto", 11, 369 },
-	{ "socketcall", "recvfrom", 12, 371 },
-	{ "socketcall", "shutdown", 13, 373 },
-	{ "socketcall", "setsockopt", 14, 366 },
+	{ "socketcall", "getsockname", 6, 367 },
 	{ "socketcall", "getsockopt", 15, 365 },
-	{ "socketcall", "sendmsg", 16, 370 },
-	{ "socketcall", "recvmsg", 17, 372 },
-	{ "socketcall", "accept4", 18, 364 },
-	{ "socketcall", "recvmmsg", 19, 337 },
-	{ "socketcall", "sendmmsg", 20, 345 },
-	{ "ipc", "semop", 1, 0 },
-	{ "ipc", "semget", 2, 393 },
-	{ "ipc", "semctl", 3, 394 },
-	{ "ipc", "semtimedop", 4, 0 },
-	{ "ipc", "msgsnd", 11, 400 },
-	{ "ipc", "msgrcv", 12, 401 },
-	{ "ipc", "msgget", 13, 399 },
+	{ "socketcall", "listen", 4, 363 },
 	{ "ipc", "msgctl", 14, 402 },
+	{ "ipc", "msgget", 13, 399 },
+	{ "ipc", "msgrcv", 12, 401 },
+	{ "ipc", "msgsnd", 11, 400 },
+	{ "socketcall", "recv", 10, 0 },
+	{ "socketcall", "recvfrom", 12, 371 },
+	{ "socketcall", "recvmmsg", 19, 337 },
+	{ "socketcall", "recvmsg", 17, 372 },
+	{ "ipc", "semctl", 3, 394 },
+	{ "ipc", "semget", 2, 393 },
+	{ "ipc", "semop", 1, 0 },
+	{ "ipc", "semtimedop", 4, 0 },
+	{ "socketcall", "send", 9, 0 },
+	{ "socketcall", "sendmmsg", 20, 345 },
+	{ "socketcall", "sendmsg", 16, 370 },
+	{ "socketcall", "sendto", 11, 369 },
+	{ "socketcall", "setsockopt", 14, 366 },
 	{ "ipc", "shmat", 21, 397 },
+	{ "ipc", "shmctl", 24, 396 },
 	{ "ipc", "shmdt", 22, 398 },
 	{ "ipc", "shmget", 23, 395 },
-	{ "ipc", "shmctl", 24, 396 },
+	{ "socketcall", "shutdown", 13, 373 },
+	{ "socketcall", "socket", 1, 359 },
+	{ "socketcall", "socketpair", 8, 360 },
 };
 
 static void emit(struct compiler *c, struct sock_filter insn)
@@ -129,13 +130,15 @@ static void add_numbered(struct compiler *c, uint32_t nr, int via, size_t order)
 	c->numbered[c->nnumbered++] = (struct numbered){ nr, via, order, &c->f->rules[order] };
 }
 
+static int compare_names(const void *name, const void *m)
+{
+	return strcmp(name, ((const struct multiplexed *)m)->name);
+}
+
 static const struct multiplexed *find_multiplexed(const char *name)
 {
-	for (size_t i = 0; i < ARRAY_SIZE(multiplexed); i++) {
-		if (str_eq(multiplexed[i].name, name))
-			return &multiplexed[i];
-	}
-	return NULL;
+	return bsearch(name, multiplexed, ARRAY_SIZE(multiplexed), sizeof(*multiplexed),
+		       compare_names);
 }
 
 /* Arguments of a multiplexed call lie in memory, which a filter cannot see: rules with conditions
@@ -374,21 +377,40 @@ static void emit_outcome(struct compiler *c, const struct stretch *s)
 		emit(c, RETURN(c->f->default_action));
 }
 
+/* Puts an unconditional jump of @distance before the instruction @at. What lies behind jumps only
+ * within itself. */
+static void insert_jump(struct compiler *c, size_t at, size_t distance)
+{
+	if (c->n == BPF_MAXINSNS) {
+		c->overflow = true;
+		return;
+	}
+	memmove(&c->insns[at + 1], &c->insns[at], (c->n - at) * sizeof(*c->insns));
+	c->insns[at] = GO_TO(distance);
+	c->n++;
+}
+
 /* The number of the call is in A. */
 static void emit_search(struct compiler *c, size_t first, size_t end)
 {
-	size_t middle = first + (end - first) / 2, jump;
+	size_t middle = first + (end - first) / 2, start, near;
 
 	if (end - first == 1) {
 		emit_outcome(c, &c->stretches[first]);
 		return;
 	}
-	emit(c, COMPARE(BPF_JGE, c->stretches[middle].start, 0, 1));
-	jump = c->n;
-	emit(c, GO_TO(0));
+	start = c->n;
+	emit(c, COMPARE(BPF_JGE, c->stretches[middle].start, 0, 0));
 	emit_search(c, first, middle);
-	if (!c->overflow)
-		c->insns[jump].k = (uint32_t)(c->n - jump - 1);
+	if (c->overflow)
+		return;
+	near = c->n - start - 1;
+	if (near <= UINT8_MAX) {
+		c->insns[start].jt = (uint8_t)near;
+	} else {
+		c->insns[start].jf = 1;
+		insert_jump(c, start + 1, near);
+	}
 	emit_search(c, middle, end);
 }
 
