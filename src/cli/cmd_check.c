@@ -99,8 +99,7 @@ static void check_cpu(const struct host *h, struct finding *f)
 
 static void check_kvm(const struct host *h, struct finding *f)
 {
-	find(f, h->probe.kvm_usable ? GOOD : NOTE, "/dev/kvm is %s; %s",
-	     h->probe.kvm_device ? "there" : "missing", h->probe.why);
+	find(f, h->probe.kvm_usable ? GOOD : NOTE, "%s", h->probe.why);
 }
 
 static void check_memory(const struct host *h, struct finding *f)
@@ -319,7 +318,7 @@ static void print_text(const struct host *h, const struct finding *f, size_t mis
 {
 	for (size_t i = 0; i < ARRAY_SIZE(checks); i++)
 		printf("%-8s %-14s %s\n", grade_names[f[i].grade], checks[i].name, f[i].text);
-	printf("\nengine: %s (%s)\n", engine(h), h->probe.why);
+	printf("\nengine: %s: %s\n", engine(h), h->probe.why);
 	if (missing)
 		printf("containers cannot run here: %zu missing\n", missing);
 	else

@@ -3,13 +3,12 @@
 #include "cli/cli.h"
 
 /* In the order of --help. */
-#define COMMANDS(X)                                                                             \
-	X(run)                                                                                  \
-	X(create)                                                                               \
-	X(start)                                                                                \
-	X(exec)                                                                                 \
-	X(kill) X(delete) X(state) X(list) X(ps) X(pause) X(resume) X(update) X(events) X(logs) \
-		X(check) X(env) X(spec) X(features) X(checkpoint) X(restore) X(version)
+/* clang-format off */
+#define COMMANDS(X) \
+	X(run) X(create) X(start) X(exec) X(kill) X(delete) \
+	X(state) X(list) X(ps) X(pause) X(resume) X(update) X(events) X(logs) \
+	X(check) X(env) X(spec) X(features) X(checkpoint) X(restore) X(version)
+/* clang-format on */
 
 #define DECLARE(name) extern const struct cli_command command_##name;
 COMMANDS(DECLARE)
