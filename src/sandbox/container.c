@@ -53,9 +53,12 @@ static void rootfs_copy(struct container *c, const struct sandbox_mount *m, size
 
 void container_free(struct container *c)
 {
+	struct error e;
+
 	if (!c)
 		return;
 	op_abandon(&c->op);
+	hooks_forget(c);
 	guest_forget(c->sandbox, c);
 	list_del(&c->boot_link);
 	list_del(&c->link);
@@ -73,6 +76,10 @@ void container_free(struct container *c)
 	oci_spec_free(c->spec);
 	free(c->id);
 	free(c->bundle);
+	if (c->done) {
+		error_plain(&e, ESRCH, "the sandbox has ended");
+		c->done(c->done_data, &e);
+	}
 	free(c);
 }
 
@@ -175,6 +182,7 @@ static void create_fail(struct container *c, const struct error *e)
 	struct error reason = *e;
 
 	process_fail(&c->init, e);
+	c->done = NULL;
 	container_free(c);
 	if (sandbox_empty(s))
 		sandbox_stop(s);
@@ -242,6 +250,7 @@ int container_create(struct sandbox *s, const struct container_params *p, sandbo
 	list_init(&c->link);
 	list_init(&c->boot_link);
 	list_init(&c->execs);
+	list_init(&c->hooks);
 	process_init(&c->init, c, "");
 	rootfs_copy(c, p->rootfs, p->nrootfs);
 	list_add(&s->containers, &c->link);
@@ -249,6 +258,7 @@ int container_create(struct sandbox *s, const struct container_params *p, sandbo
 	if (r == 0)
 		r = process_claim_stdio(&c->init, p->in, p->out, p->err, p->terminal, e);
 	if (r < 0) {
+		c->done = NULL;
 		container_free(c);
 		return r;
 	}
@@ -350,6 +360,7 @@ static void delete_finished(void *data, const struct error *e)
 	if (c->init.state != PROCESS_STOPPED)
 		process_exited(&c->init, 128 + SIGKILL, NULL);
 	sandbox_notify(&c->init, SANDBOX_EVENT_DELETED);
+	c->done = NULL;
 	container_free(c);
 	sandbox_save_state(s);
 	done(done_data, e);

@@ -18,22 +18,33 @@
 #include <unistd.h>
 
 struct hooks_run {
+	struct list link; /* in container.hooks */
+	pid_t pid;
 	int report;
-	op_done_fn *done;
+	op_done_fn *done; /* NULL: forgotten */
 	void *data;
 };
+
+static void run_free(struct hooks_run *h)
+{
+	list_del(&h->link);
+	fd_close(h->report);
+	free(h);
+}
 
 static void child_ended(struct loop_source *s, pid_t pid, int status, void *data)
 {
 	struct hooks_run *h = data;
 	struct error e = ERROR_INIT;
+	op_done_fn *done = h->done;
+	void *done_data = h->data;
 
-	if (fd_read_full(h->report, &e, sizeof(e)) != (ssize_t)sizeof(e))
+	if (done && fd_read_full(h->report, &e, sizeof(e)) != (ssize_t)sizeof(e))
 		error_plain(&e, EIO, "the process that ran the hooks ended early (wait status %#x)",
 			    status);
-	h->done(h->data, e.code ? &e : NULL);
-	fd_close(h->report);
-	free(h);
+	run_free(h);
+	if (done)
+		done(done_data, e.code ? &e : NULL);
 }
 
 static _Noreturn void run_in_child(const struct container *c, enum oci_hook_kind kind,
@@ -63,7 +74,7 @@ int hooks_start(struct container *c, enum oci_hook_kind kind, const char *status
 {
 	struct loop *l = c->sandbox->loop;
 	struct hooks_run *h;
-	int p[2];
+	int p[2], r;
 	pid_t pid;
 
 	if (!oci_hooks_count(c->spec, kind))
@@ -79,7 +90,25 @@ int hooks_start(struct container *c, enum oci_hook_kind kind, const char *status
 		return error_set(e, errno, "fork");
 	}
 	h = xnew(struct hooks_run);
-	*h = (struct hooks_run){ .report = p[0], .done = done, .data = data };
-	loop_add_child(l, pid, child_ended, h);
-	return -EINPROGRESS;
+	*h = (struct hooks_run){ .pid = pid, .report = p[0], .done = done, .data = data };
+	list_init(&h->link);
+	list_add(&c->hooks, &h->link);
+	if (loop_add_child(l, pid, child_ended, h))
+		return -EINPROGRESS;
+	r = error_set(e, errno, "watch the process that runs the hooks");
+	kill(pid, SIGKILL);
+	run_free(h);
+	return r;
+}
+
+void hooks_forget(struct container *c)
+{
+	while (!list_empty(&c->hooks)) {
+		struct hooks_run *h = list_entry(c->hooks.next, struct hooks_run, link);
+
+		/* The child stays watched, to be reaped; its hooks die with it. */
+		h->done = NULL;
+		kill(h->pid, SIGKILL);
+		list_del(&h->link);
+	}
 }

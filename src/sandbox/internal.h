@@ -90,6 +90,7 @@ struct process {
 	struct timespec exited_at;
 	struct list waiters;
 	struct loop_source *kill_timer;
+	struct loop_source *forget; /* an exec whose end nobody is left to hear */
 };
 
 struct container {
@@ -101,6 +102,7 @@ struct container {
 	oci_spec *guest_spec; /* rewritten for the guest */
 	struct process init;
 	struct list execs;
+	struct list hooks; /* of struct hooks_run: those running now */
 	struct op op; /* create or delete */
 	sandbox_done_fn *done;
 	void *done_data;
@@ -152,6 +154,8 @@ void daemon_stop(struct daemon *d);
 
 /* spec.c */
 int guest_spec_make(struct container *c, struct error *e);
+/* Says what of a process's wishes no kernel can grant; it runs without. */
+void guest_spec_warn(const Grpc__Process *p);
 int guest_network_check(struct container *c, struct error *e);
 /* Replaces type and source of a mount of the guest's spec. */
 void guest_spec_set_mount(Grpc__Mount *m, const char *type, const char *source);
@@ -162,9 +166,12 @@ int sandbox_settings(struct sandbox *s, const oci_spec *spec, struct error *e);
 /* size.c */
 int sandbox_size(struct sandbox *s, const oci_spec *spec, struct error *e);
 
-/* hooks.c: runs the hooks of a kind in a child; @done later. -ENOENT: there are none. */
+/* hooks.c: runs the hooks of a kind in a child: -EINPROGRESS and @done later; -ENOENT: there are
+ * none. */
 int hooks_start(struct container *c, enum oci_hook_kind kind, const char *status, op_done_fn *done,
 		void *data, struct error *e);
+/* Kills those still running for a container that goes away; nobody is told of their end. */
+void hooks_forget(struct container *c);
 
 /* process.c */
 void process_init(struct process *p, struct container *c, const char *exec_id);

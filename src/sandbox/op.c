@@ -32,9 +32,10 @@ static void op_end(struct op *o, const struct error *e)
 {
 	op_done_fn *done = o->done;
 
+	/* What an undo step ends may call back: no step waits any more. */
+	o->active = false;
 	if (e)
 		op_undo(o);
-	o->active = false;
 	done(o->data, e);
 }
 
@@ -54,9 +55,7 @@ static void op_run(struct loop_source *s, void *data)
 		int64_t t0 = loop_now_ms();
 		int r;
 
-		o->running = true;
 		r = step->run(o->data, &e);
-		o->running = false;
 		if (r == -EINPROGRESS)
 			return;
 		log_debug("%s: %s: %lld ms", o->name, step->name, (long long)(loop_now_ms() - t0));
@@ -102,6 +101,6 @@ void op_abandon(struct op *o)
 	if (!o->active)
 		return;
 	o->deferred = loop_source_free(o->deferred);
-	op_undo(o);
 	o->active = false;
+	op_undo(o);
 }

@@ -31,7 +31,7 @@ struct op {
 	struct loop *loop;
 	const struct op_step *steps;
 	size_t n, at;
-	bool active, running;
+	bool active;
 	void *data; /* of the steps and of done */
 	op_done_fn *done;
 	struct loop_source *deferred;

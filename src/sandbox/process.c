@@ -104,6 +104,24 @@ static void proxy_drop(struct process *p)
 }
 
 static void waiters_fire(struct process *p);
+static void start_finished(struct process *p, const struct error *e);
+
+/* Nobody may wait for ever for something that no longer exists. */
+static void process_give_up(struct process *p)
+{
+	struct error e;
+
+	if (p->done) {
+		error_plain(&e, ESRCH, "it was deleted while it was being started");
+		start_finished(p, &e);
+	}
+	if (p->state != PROCESS_STOPPED) {
+		p->state = PROCESS_STOPPED;
+		p->exit_status = 128 + SIGKILL;
+		clock_gettime(CLOCK_REALTIME, &p->exited_at);
+	}
+	waiters_fire(p);
+}
 
 void process_done(struct process *p)
 {
@@ -112,14 +130,9 @@ void process_done(struct process *p)
 	process_close_streams(p);
 	proxy_drop(p);
 	p->kill_timer = loop_source_free(p->kill_timer);
+	p->forget = loop_source_free(p->forget);
 	list_del(&p->link);
-	if (p->state != PROCESS_STOPPED) {
-		/* Nobody may wait for ever for something that no longer exists. */
-		p->state = PROCESS_STOPPED;
-		p->exit_status = 128 + SIGKILL;
-		clock_gettime(CLOCK_REALTIME, &p->exited_at);
-	}
-	waiters_fire(p);
+	process_give_up(p);
 	if (p->spec)
 		protobuf_c_message_free_unpacked(&p->spec->base, NULL);
 	free(p->in);
@@ -407,11 +420,11 @@ static void proxy_said(struct process *p, const struct handover_msg *m)
 		log_debug("proxy of %s %s: %s", p->container->id, p->exec_id, error_text(&e));
 }
 
-/* The proxy stands for the process: its end is the process's. */
+/* The proxy stands for the process: its end is the process's. One that is being made is killed when
+ * it is there (process_watch). */
 static void proxy_gone(struct process *p)
 {
 	struct error e = ERROR_INIT;
-
 	bool exec = !str_empty(p->exec_id);
 
 	proxy_drop(p);
@@ -420,7 +433,7 @@ static void proxy_gone(struct process *p)
 		process_delete_exec(p, NULL);
 		return;
 	}
-	if (p->state == PROCESS_STOPPED)
+	if (p->state == PROCESS_STOPPED || (exec && !p->in_guest))
 		return;
 	log_info("init proxy %d of %s %s has gone: killing the process", (int)p->pid,
 		 p->container->id, p->exec_id);
@@ -445,6 +458,14 @@ static void proxy_ready(struct loop_source *s, int fd, uint32_t events, void *da
 
 /* --- the process's end --- */
 
+static void forget_exec(struct loop_source *s, void *data)
+{
+	struct process *p = data;
+
+	p->forget = NULL;
+	process_delete_exec(p, NULL);
+}
+
 void process_exited(struct process *p, uint32_t status, const char *reason)
 {
 	if (p->state == PROCESS_STOPPED)
@@ -459,7 +480,10 @@ void process_exited(struct process *p, uint32_t status, const char *reason)
 	sandbox_notify(p, SANDBOX_EVENT_EXITED);
 	waiters_fire(p);
 	/* The proxy hangs up when it has drained the streams; an exec is then forgotten
-	 * (proxy_gone). */
+	 * (proxy_gone). If it has gone before, that is now: from the loop, for our caller may be
+	 * looking at the list. */
+	if (!str_empty(p->exec_id) && p->proxy < 0)
+		p->forget = loop_add_defer(p->container->sandbox->loop, forget_exec, p);
 }
 
 static void wait_replied(void *data, const struct error *e, const ProtobufCMessage *resp)
@@ -482,6 +506,8 @@ void process_watch(struct process *p)
 	rq.container_id = p->container->id;
 	rq.exec_id = p->exec_id;
 	guest_call(p->container->sandbox, "WaitProcess", &rq.base, 0, wait_replied, p);
+	if (p->proxy < 0)
+		proxy_gone(p); /* while the process was being made */
 }
 
 /* --- requests with one answer --- */
@@ -621,10 +647,15 @@ static void init_start_replied(void *data, const struct error *e, const Protobuf
 {
 	struct process *p = data;
 	struct error why = ERROR_INIT;
+	int r;
 
-	if (e || hooks_start(p->container, OCI_HOOK_POSTSTART, "running", poststart_ended, p,
-			     &why) != -EINPROGRESS)
+	if (e) {
 		start_finished(p, e);
+		return;
+	}
+	r = hooks_start(p->container, OCI_HOOK_POSTSTART, "running", poststart_ended, p, &why);
+	if (r != -EINPROGRESS)
+		poststart_ended(p, r == -ENOENT ? NULL : &why);
 }
 
 static int start_init(struct process *p)

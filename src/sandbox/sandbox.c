@@ -248,6 +248,7 @@ void sandbox_free(struct sandbox *s)
 	if (!s)
 		return;
 	sandbox_stop(s);
+	machine_stop(s); /* dead already, but `death` may not have come to it */
 	loop_source_free(s->death_timer);
 	loop_source_free(s->suspicion);
 	op_abandon(&s->boot);

@@ -11,6 +11,7 @@
 #include "base/fd.h"
 #include "base/limits.h"
 #include "base/log.h"
+#include "sys/caps.h"
 #include "sys/ns.h"
 
 #include <errno.h>
@@ -121,6 +122,31 @@ static int rewrite_linux(Grpc__Linux *l, const struct config *cfg, struct error 
 	return 0;
 }
 
+static void warn_of_names(char *const *names, size_t n, struct strv *told)
+{
+	for (size_t i = 0; i < n; i++) {
+		if (cap_parse(names[i]) >= 0 || strv_contains(told, names[i]))
+			continue;
+		log_warn("process.capabilities: \"%.64s\" is unknown and cannot be granted",
+			 names[i]);
+		strv_add(told, names[i]);
+	}
+}
+
+void guest_spec_warn(const Grpc__Process *p)
+{
+	const Grpc__LinuxCapabilities *c = p->capabilities;
+	autodone(strv) told = STRV_INIT;
+
+	if (!c)
+		return;
+	warn_of_names(c->bounding, c->n_bounding, &told);
+	warn_of_names(c->effective, c->n_effective, &told);
+	warn_of_names(c->inheritable, c->n_inheritable, &told);
+	warn_of_names(c->permitted, c->n_permitted, &told);
+	warn_of_names(c->ambient, c->n_ambient, &told);
+}
+
 static void rewrite_process(Grpc__Process *p)
 {
 	set_string(&p->apparmorprofile, "");
@@ -136,8 +162,10 @@ int guest_spec_make(struct container *c, struct error *e)
 		return error_plain(e, ENOMEM, "copy the spec");
 	c->guest_spec = s;
 	drop_host_hooks(s->hooks);
-	if (s->process)
+	if (s->process) {
+		guest_spec_warn(s->process);
 		rewrite_process(s->process);
+	}
 	r = rewrite_linux(s->linux, c->sandbox->config, e);
 	if (r < 0)
 		return r;
