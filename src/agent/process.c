@@ -190,7 +190,9 @@ static void on_sync_end(struct process *p)
 		answer(p);
 		break;
 	case PROCESS_SETTING_UP:
-		error_plain(&e, EIO, "the set-up of the process ended without a word (killed?)");
+		error_plain(
+			&e, EIO,
+			"killed before it could start: the container ended, or has no memory left");
 		process_failed(p, p->state, &e);
 		break;
 	default:
