@@ -45,13 +45,9 @@ is() { [ "$(status_of "$1")" = "$2" ]; }
 		run p "${RUN[@]}" "$IMAGE" sh -c "exit $s"
 		[ "$status" -eq "$s" ]
 	done
-	run p "${RUN[@]}" "$IMAGE" nosuchcommand
-	echo "$output"
-	[ "$status" -eq 127 ]
+	run -127 p "${RUN[@]}" "$IMAGE" nosuchcommand
 	[[ $output == *'"nosuchcommand": executable file not found in $PATH'* ]]
-	run p "${RUN[@]}" "$IMAGE" /etc/passwd
-	echo "$output"
-	[ "$status" -eq 126 ]
+	run -126 p "${RUN[@]}" "$IMAGE" /etc/passwd
 	[[ $output == *'permission denied'* ]]
 }
 
@@ -97,7 +93,7 @@ is() { [ "$(status_of "$1")" = "$2" ]; }
 			ulimit -n; ulimit -Hn; cat /proc/sys/kernel/msgmax
 			echo x >/dev/nothing; stat -c %F,%t,%T /dev/nothing
 			df -k /dev/shm | tail -1
-			i=0; while [ $i -lt 60 ]; do sleep 3 & i=$((i + 1)); done 2>&1 | grep -m1 -o "can.t fork"'
+			i=0; while [ $i -lt 60 ]; do sleep 99 >/dev/null 2>&1 & i=$((i + 1)); done 2>&1 | grep -m1 -o "can.t fork"'
 	echo "$output"
 	[ "${lines[0]}" = $((96 * 1024 * 1024)) ]
 	[ "${lines[1]}" = "50000 100000" ]
@@ -157,12 +153,9 @@ is() { [ "$(status_of "$1")" = "$2" ]; }
 	[ "$status" -eq 137 ]
 	run p exec -u user -w /tmp -e X=y e sh -c 'id -u; pwd; echo $X'
 	[ "${lines[*]}" = "1000 /tmp y" ]
-	run p exec e nosuchcommand
-	echo "$output"
-	[ "$status" -eq 127 ]
+	run -127 p exec e nosuchcommand
 	[[ $output == *'executable file not found in $PATH'* ]]
-	run p exec e /etc/passwd
-	[ "$status" -eq 126 ]
+	run -126 p exec e /etc/passwd
 
 	head -c 4000000 /dev/urandom >"$T/in"
 	p exec -i e cat <"$T/in" | cmp - "$T/in"
@@ -183,7 +176,7 @@ is() { [ "$(status_of "$1")" = "$2" ]; }
 	p rm -f -t 0 e
 }
 
-@test "a running container: inspect, top, stats, cp, pause, health" {
+@test "a running container: inspect, top, stats, pause, health" {
 	idle r --health-cmd 'test ! -e /tmp/sick' --health-interval disable --health-retries 1
 	local pid
 	pid=$(p inspect --format '{{.State.Pid}}' r)
@@ -198,16 +191,6 @@ is() { [ "$(status_of "$1")" = "$2" ]; }
 	echo "$output"
 	[ "$status" -eq 0 ]
 	[[ ${lines[-1]} =~ ^r\ [1-9] ]]
-
-	# Both ways, and seen soon by a container that has looked before.
-	p exec r sh -c 'ls /tmp; test ! -e /tmp/copied'
-	head -c 300000 /dev/urandom >"$T/copy"
-	p cp "$T/copy" r:/tmp/copied
-	sleep 0.2
-	p exec r cat /tmp/copied | cmp - "$T/copy"
-	p exec r sh -c 'mkdir /root/made; echo 1 >/root/made/file'
-	p cp r:/root/made "$T/made"
-	[ "$(cat "$T/made/file")" = 1 ]
 
 	p exec r sh -c 'echo 0 >/tmp/n'
 	p exec -d r sh -c 'i=0; while :; do i=$((i + 1)); echo $i >/tmp/n; done'
@@ -226,6 +209,37 @@ is() { [ "$(status_of "$1")" = "$2" ]; }
 	[ "$status" -eq 1 ]
 	[ "$(p inspect --format '{{.State.Health.Status}}' r)" = unhealthy ]
 	p rm -f -t 0 r
+}
+
+@test "cp: into and out of a running container, whose / is never the host's" {
+	local name="copied-$RANDOM$RANDOM"
+	mkdir "$T/shared"
+	idle c -v "$T/shared:/shared" --tmpfs /scratch
+	# Names that the guest has looked for before appear nevertheless.
+	p exec c sh -c "test ! -e /tmp/$name; ls /tmp /shared >/dev/null"
+	head -c 300000 /dev/urandom >"$T/copy"
+	p cp "$T/copy" "c:/tmp/$name"
+	p cp "$T/copy" "c:/shared/$name"
+	sleep 0.2
+	p exec c cat "/tmp/$name" | cmp - "$T/copy"
+	p exec c cat "/shared/$name" | cmp - "$T/copy"
+	cmp "$T/shared/$name" "$T/copy"
+	[ ! -e "/tmp/$name" ]
+
+	p exec c sh -c 'mkdir /root/made; echo 1 >/root/made/file'
+	p cp c:/root/made "$T/made"
+	[ "$(cat "$T/made/file")" = 1 ]
+	p cp c:/etc/passwd "$T/passwd"
+	cmp "$T/passwd" "$ROOTFS/etc/passwd"
+	run p cp "c:$T/copy" "$T/host"
+	[ "$status" -ne 0 ]
+
+	# What is in the guest's memory alone cannot be written from here, and says so.
+	run p cp "$T/copy" c:/scratch/x
+	echo "$output"
+	[ "$status" -ne 0 ]
+	[[ $output == *"read-only file system"* ]]
+	p rm -f -t 0 c
 }
 
 @test "logs -f follows until the container ends, and loses nothing" {
@@ -270,13 +284,17 @@ is() { [ "$(status_of "$1")" = "$2" ]; }
 	[ "$(p inspect --format '{{.State.Pid}}' a)" -ne "$pid" ]
 	[ "$(p exec a cat /root/kept)" = kept ]
 	p rm -f -t 0 a
-	run p inspect a
-	[ "$status" -ne 0 ]
+	run -1 p container exists a
 }
 
 @test "a container in a network is refused, not run without" {
-	run p run --rm "$IMAGE" true
+	local ns=caisson-it-$$
+
+	ip netns add "$ns"
+	ip -n "$ns" link add v0 type veth peer name v1
+	run p run --rm --network "ns:/run/netns/$ns" "$IMAGE" true
+	ip netns del "$ns"
 	echo "$output"
 	[ "$status" -ne 0 ]
-	[[ $output == *"networks are not supported"* ]] || skip "podman's own networks do not work here: ${lines[-1]}"
+	[[ $output == *"networks are not supported"* ]]
 }
