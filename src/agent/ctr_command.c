@@ -27,39 +27,47 @@ const char *ctr_command_reason(int err, char *tmp)
 
 static const char *env_get(const struct strv *env, const char *name)
 {
-	const char *found = NULL;
 	size_t n = strlen(name);
 
 	for (size_t i = 0; i < env->n; i++) {
 		if (strncmp(env->v[i], name, n) == 0 && env->v[i][n] == '=')
-			found = env->v[i] + n + 1;
+			return env->v[i] + n + 1;
 	}
-	return found;
+	return NULL;
+}
+
+/* Of two values for one name the later one counts, and programs shall see no other. */
+static void env_set(struct strv *env, const char *assignment)
+{
+	size_t n = (size_t)(strchr(assignment, '=') - assignment) + 1;
+
+	for (size_t i = 0; i < env->n; i++) {
+		if (strncmp(env->v[i], assignment, n) != 0)
+			continue;
+		free(env->v[i]);
+		env->v[i] = xstrdup(assignment);
+		return;
+	}
+	strv_add(env, assignment);
 }
 
 int ctr_command_env(struct ctr_setup *s, struct error *e)
 {
 	const Grpc__Process *p = s->process;
 	autofree char *home = NULL;
+	autofree char *assignment = NULL;
 
 	for (size_t i = 0; i < p->n_env; i++) {
 		if (!strchr(p->env[i], '=') || p->env[i][0] == '=')
 			return error_plain(e, EINVAL, "invalid environment variable \"%.64s\"",
 					   p->env[i]);
-		strv_add(&s->env, p->env[i]);
+		env_set(&s->env, p->env[i]);
 	}
 	if (!str_empty(env_get(&s->env, "HOME")))
 		return 0;
 	home = user_home(s->root, s->user.uid);
-	/* An empty HOME that stands before would win. */
-	for (size_t i = 0; i < s->env.n; i++) {
-		if (str_eq(s->env.v[i], "HOME=")) {
-			free(s->env.v[i]);
-			s->env.v[i] = xasprintf("HOME=%s", home ? home : "/");
-			return 0;
-		}
-	}
-	strv_addf(&s->env, "HOME=%s", home ? home : "/");
+	assignment = xasprintf("HOME=%s", home ? home : "/");
+	env_set(&s->env, assignment);
 	return 0;
 }
 

@@ -197,17 +197,18 @@ int ctr_proc_attributes(struct ctr_setup *s, struct error *e)
 	return r;
 }
 
-static int parse_caps(const Grpc__LinuxCapabilities *c, struct cap_sets *ret, struct error *e)
+static struct cap_sets parse_caps(const Grpc__LinuxCapabilities *c)
 {
+	struct cap_sets r = { 0 };
+
 	if (!c)
-		return 0;
-	if (cap_mask_parse(c->bounding, c->n_bounding, &ret->set[CAP_SET_BOUNDING], e) < 0 ||
-	    cap_mask_parse(c->effective, c->n_effective, &ret->set[CAP_SET_EFFECTIVE], e) < 0 ||
-	    cap_mask_parse(c->inheritable, c->n_inheritable, &ret->set[CAP_SET_INHERITABLE], e) <
-		    0 ||
-	    cap_mask_parse(c->permitted, c->n_permitted, &ret->set[CAP_SET_PERMITTED], e) < 0)
-		return -EINVAL;
-	return cap_mask_parse(c->ambient, c->n_ambient, &ret->set[CAP_SET_AMBIENT], e);
+		return r;
+	r.set[CAP_SET_BOUNDING] = cap_mask_parse(c->bounding, c->n_bounding);
+	r.set[CAP_SET_EFFECTIVE] = cap_mask_parse(c->effective, c->n_effective);
+	r.set[CAP_SET_INHERITABLE] = cap_mask_parse(c->inheritable, c->n_inheritable);
+	r.set[CAP_SET_PERMITTED] = cap_mask_parse(c->permitted, c->n_permitted);
+	r.set[CAP_SET_AMBIENT] = cap_mask_parse(c->ambient, c->n_ambient);
+	return r;
 }
 
 static int change_user(const struct ctr_setup *s, struct error *e)
@@ -258,11 +259,9 @@ static int set_caps(const struct cap_sets *c, struct error *e)
 int ctr_proc_identity(struct ctr_setup *s, struct error *e)
 {
 	const Grpc__LinuxCapabilities *wanted = s->process->capabilities;
-	struct cap_sets caps = { 0 };
-	int early, r = parse_caps(wanted ? wanted : container_process(s)->capabilities, &caps, e);
+	struct cap_sets caps = parse_caps(wanted ? wanted : container_process(s)->capabilities);
+	int early, r = cap_set_bounding(caps.set[CAP_SET_BOUNDING], e);
 
-	if (r == 0)
-		r = cap_set_bounding(caps.set[CAP_SET_BOUNDING], e);
 	if (r == 0 && prctl(PR_SET_KEEPCAPS, 1) < 0)
 		r = error_set(e, errno, "PR_SET_KEEPCAPS");
 	if (r < 0)

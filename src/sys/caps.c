@@ -82,19 +82,17 @@ uint64_t cap_kernel_mask(void)
 	return mask;
 }
 
-int cap_mask_parse(char *const *names, size_t n, uint64_t *ret, struct error *e)
+uint64_t cap_mask_parse(char *const *names, size_t n)
 {
-	uint64_t known = cap_kernel_mask(), mask = 0;
+	uint64_t mask = 0;
 
 	for (size_t i = 0; i < n; i++) {
 		int cap = cap_parse(names[i]);
 
-		if (cap < 0)
-			return error_plain(e, EINVAL, "unknown capability \"%.64s\"", names[i]);
-		mask |= BIT(cap) & known;
+		if (cap >= 0)
+			mask |= BIT(cap);
 	}
-	*ret |= mask;
-	return 0;
+	return mask & cap_kernel_mask();
 }
 
 int cap_set_bounding(uint64_t keep, struct error *e)

@@ -27,9 +27,9 @@ struct cap_sets {
 int cap_parse(const char *name);
 /* "CAP_SYS_ADMIN"; NULL beyond the last one we know. */
 const char *cap_name(unsigned int cap);
-/* Adds @n names to *@ret. Names that we know and the kernel does not are left out; unknown names
- * fail. */
-int cap_mask_parse(char *const *names, size_t n, uint64_t *ret, struct error *e);
+/* The set of @n names. Those that we or the kernel do not know are left out: the runtime spec wants
+ * what cannot be granted to be warned about, not to fail. */
+uint64_t cap_mask_parse(char *const *names, size_t n);
 /* What the kernel knows. */
 uint64_t cap_kernel_mask(void);
 

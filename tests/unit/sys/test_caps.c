@@ -26,14 +26,12 @@ static void test_names(void **state)
 static void test_masks(void **state)
 {
 	char *good[] = { (char *)"CAP_CHOWN", (char *)"CAP_BPF" },
-	     *bad[] = { (char *)"CAP_CHOWN", (char *)"CAP_FUN" };
-	struct error e = ERROR_INIT;
-	uint64_t mask = 0;
+	     *unknown[] = { (char *)"CAP_FUN", (char *)"CAP_CHOWN" };
 
-	assert_int_equal(cap_mask_parse(good, 2, &mask, &e), 0);
-	assert_int_equal(mask, UINT64_C(1) << CAP_CHOWN | UINT64_C(1) << CAP_BPF);
-	assert_int_equal(cap_mask_parse(bad, 2, &mask, &e), -EINVAL);
-	assert_string_equal(e.text, "unknown capability \"CAP_FUN\"");
+	assert_int_equal(cap_mask_parse(good, 2), UINT64_C(1) << CAP_CHOWN | UINT64_C(1)
+										     << CAP_BPF);
+	assert_int_equal(cap_mask_parse(unknown, 2), UINT64_C(1) << CAP_CHOWN);
+	assert_int_equal(cap_mask_parse(NULL, 0), 0);
 	assert_true(cap_kernel_mask() & UINT64_C(1) << CAP_LAST_CAP);
 }
 
