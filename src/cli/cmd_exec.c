@@ -10,8 +10,10 @@
 
 #include "base/fd.h"
 #include "base/limits.h"
+#include "base/log.h"
 #include "base/loop.h"
 #include "rpc/handover.h"
+#include "sys/caps.h"
 
 #include "google/protobuf/any.pb-c.h"
 
@@ -118,6 +120,8 @@ static void add_caps(oci_process *p, const struct strv *caps)
 		grpc__linux_capabilities__init(c);
 	}
 	for (size_t i = 0; i < caps->n; i++) {
+		if (cap_parse(caps->v[i]) < 0)
+			log_warn("--cap %s: unknown, and so not granted", caps->v[i]);
 		append(&c->n_bounding, &c->bounding, xstrdup(caps->v[i]));
 		append(&c->n_effective, &c->effective, xstrdup(caps->v[i]));
 		append(&c->n_permitted, &c->permitted, xstrdup(caps->v[i]));

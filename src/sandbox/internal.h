@@ -154,8 +154,6 @@ void daemon_stop(struct daemon *d);
 
 /* spec.c */
 int guest_spec_make(struct container *c, struct error *e);
-/* Says what of a process's wishes no kernel can grant; it runs without. */
-void guest_spec_warn(const Grpc__Process *p);
 int guest_network_check(struct container *c, struct error *e);
 /* Replaces type and source of a mount of the guest's spec. */
 void guest_spec_set_mount(Grpc__Mount *m, const char *type, const char *source);

@@ -133,7 +133,8 @@ static void warn_of_names(char *const *names, size_t n, struct strv *told)
 	}
 }
 
-void guest_spec_warn(const Grpc__Process *p)
+/* Says what of a process's wishes no kernel can grant; it runs without. */
+static void warn_of_capabilities(const Grpc__Process *p)
 {
 	const Grpc__LinuxCapabilities *c = p->capabilities;
 	autodone(strv) told = STRV_INIT;
@@ -149,6 +150,7 @@ void guest_spec_warn(const Grpc__Process *p)
 
 static void rewrite_process(Grpc__Process *p)
 {
+	warn_of_capabilities(p);
 	set_string(&p->apparmorprofile, "");
 	set_string(&p->selinuxlabel, "");
 }
@@ -162,10 +164,8 @@ int guest_spec_make(struct container *c, struct error *e)
 		return error_plain(e, ENOMEM, "copy the spec");
 	c->guest_spec = s;
 	drop_host_hooks(s->hooks);
-	if (s->process) {
-		guest_spec_warn(s->process);
+	if (s->process)
 		rewrite_process(s->process);
-	}
 	r = rewrite_linux(s->linux, c->sandbox->config, e);
 	if (r < 0)
 		return r;
