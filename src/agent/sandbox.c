@@ -170,8 +170,11 @@ static bool wants_new(const Grpc__Spec *spec, const char *type)
 void sandbox_shared_ns(const struct sandbox *s, const Grpc__Spec *spec, bool pidns,
 		       struct ctr_shared_ns *ret)
 {
-	ret->ipc = wants_new(spec, "ipc") ? s->ipc : -1;
-	ret->uts = wants_new(spec, "uts") ? s->uts : -1;
+	/* A user namespace may only change, and mount from, what it owns: its names, its queues. */
+	bool shares = !wants_new(spec, "user");
+
+	ret->ipc = shares && wants_new(spec, "ipc") ? s->ipc : -1;
+	ret->uts = shares && wants_new(spec, "uts") ? s->uts : -1;
 	ret->net = wants_new(spec, "network") ? s->net : -1;
 	ret->pid = pidns ? s->pid : -1;
 }
