@@ -1,0 +1,112 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* The size of a machine: limits, the pod's annotations, defaults and bounds. */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+/* cmocka.h needs the above */
+#include <cmocka.h>
+
+#include "fixture.h"
+
+#include <errno.h>
+#include <sys/sysinfo.h>
+
+static int size(struct fixture *f, const char *json, struct error *e)
+{
+	oci_spec *spec = fixture_spec(json);
+	struct config_hypervisor *h = &f->sandbox->config->hypervisor;
+	int r;
+
+	h->default_vcpus = 1;
+	h->default_maxvcpus = 4;
+	h->default_memory = 256;
+	h->overhead_vcpus = 0.25;
+	h->overhead_memory = 100;
+	r = sandbox_size(f->sandbox, spec, e);
+	oci_spec_free(spec);
+	return r;
+}
+
+static void check(struct fixture *f, const char *json, unsigned vcpus, uint64_t mem_mib)
+{
+	struct error e = ERROR_INIT;
+
+	if (size(f, json, &e) < 0)
+		fail_msg("%s", e.text);
+	assert_int_equal(f->sandbox->vcpus, vcpus);
+	assert_int_equal(f->sandbox->mem_mib, mem_mib);
+}
+
+#define RESOURCES(r) "{\"ociVersion\":\"1.0.2\",\"linux\":{\"resources\":{" r "}}}"
+#define ANNOTATED(a, r) \
+	"{\"ociVersion\":\"1.0.2\",\"annotations\":{" a "},\"linux\":{\"resources\":{" r "}}}"
+
+static void test_defaults(void **state)
+{
+	check(*state, "{\"ociVersion\":\"1.0.2\"}", 1, 256);
+	check(*state, RESOURCES(""), 1, 256);
+	/* -1 is "no limit". */
+	check(*state,
+	      RESOURCES("\"cpu\":{\"quota\":-1,\"period\":100000},\"memory\":{\"limit\":-1}"), 1,
+	      256);
+	check(*state, RESOURCES("\"cpu\":{\"shares\":1024}"), 1, 256);
+}
+
+static void test_limits(void **state)
+{
+	check(*state, RESOURCES("\"cpu\":{\"quota\":100000,\"period\":100000}"), 2, 256); /* 1.25 */
+	check(*state, RESOURCES("\"cpu\":{\"quota\":70000}"), 1,
+	      256); /* the kernel's period; 0.95 */
+	check(*state, RESOURCES("\"cpu\":{\"quota\":175000,\"period\":100000}"), 2, 256);
+	check(*state, RESOURCES("\"cpu\":{\"quota\":900000000,\"period\":1}"), 4, 256);
+	check(*state, RESOURCES("\"memory\":{\"limit\":134217728}"), 1, 228);
+	check(*state, RESOURCES("\"memory\":{\"limit\":1}"), 1, 100);
+}
+
+static void test_annotations(void **state)
+{
+	check(*state,
+	      ANNOTATED("\"io.kubernetes.cri.sandbox-cpu-quota\":\"200000\","
+			"\"io.kubernetes.cri.sandbox-cpu-period\":\"100000\","
+			"\"io.kubernetes.cri.sandbox-memory\":\"104857600\"",
+			"\"cpu\":{\"quota\":10,\"period\":1000},\"memory\":{\"limit\":1048576}"),
+	      3, 200);
+	/* What is no number or no limit says nothing. */
+	check(*state,
+	      ANNOTATED("\"io.kubernetes.cri.sandbox-cpu-quota\":\"0\","
+			"\"io.kubernetes.cri.sandbox-memory\":\"lots\"",
+			"\"memory\":{\"limit\":1048576}"),
+	      1, 101);
+	check(*state, ANNOTATED("\"io.kubernetes.cri.sandbox-cpu-quota\":\"5000\"", ""), 1, 256);
+}
+
+static void test_bounds(void **state)
+{
+	struct fixture *f = *state;
+	struct error e = ERROR_INIT;
+	struct sysinfo si;
+
+	assert_int_equal(sysinfo(&si), 0);
+	check(f, RESOURCES("\"memory\":{\"limit\":9223372036854775807}"), 1,
+	      (uint64_t)si.totalram * si.mem_unit >> 20);
+	f->sandbox->config->hypervisor.overhead_memory = 0;
+	oci_spec *spec = fixture_spec(RESOURCES("\"memory\":{\"limit\":1048576}"));
+
+	assert_int_equal(sandbox_size(f->sandbox, spec, &e), -EINVAL);
+	oci_spec_free(spec);
+	assert_string_equal(e.text,
+			    "1 MiB of memory are too little for a virtual machine (at least 64)");
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test_setup_teardown(test_defaults, fixture_setup, fixture_teardown),
+		cmocka_unit_test_setup_teardown(test_limits, fixture_setup, fixture_teardown),
+		cmocka_unit_test_setup_teardown(test_annotations, fixture_setup, fixture_teardown),
+		cmocka_unit_test_setup_teardown(test_bounds, fixture_setup, fixture_teardown),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
