@@ -420,6 +420,14 @@ static int machine_devices(struct sandbox *s, struct error *e)
 	return 0;
 }
 
+static void enter_cgroup(struct sandbox *s, pid_t pid)
+{
+	struct error e = ERROR_INIT;
+
+	if (s->cgroup && pid > 0 && cgroup_host_join(s->cgroup, pid, &e) < 0)
+		log_warn("%s", error_text(&e));
+}
+
 static int boot_machine(void *data, struct error *e)
 {
 	struct sandbox *s = data;
@@ -441,10 +449,9 @@ static int boot_machine(void *data, struct error *e)
 		r = ops->start(s->hv, e);
 	if (r < 0)
 		return error_prefix(e, "start the virtual machine");
-	if (s->cgroup && cgroup_host_join(s->cgroup, s->hv->pid, e) < 0) {
-		log_warn("%s", e->text);
-		error_clear(e);
-	}
+	enter_cgroup(s, s->hv->pid);
+	/* Engines ask for the cgroup of the pid that they know, to say what the container uses. */
+	enter_cgroup(s, first_container(s)->init.pid);
 	sandbox_save_state(s);
 	return 0;
 }
