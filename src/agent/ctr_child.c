@@ -278,12 +278,19 @@ static step_fn *const exec_steps[] = {
 };
 
 static step_fn *const common_steps[] = {
-	ctr_seccomp_compile,   ctr_proc_user,
-	ctr_command_env,       ctr_proc_attributes,
-	no_new_privs,          ctr_command_close_on_exec,
-	early_seccomp,         ctr_proc_identity,
-	ctr_command_find,      ready,
-	start_container_hooks, late_seccomp,
+	ctr_seccomp_compile,
+	ctr_proc_user,
+	ctr_command_env,
+	ctr_proc_attributes,
+	no_new_privs,
+	ctr_command_close_on_exec,
+	ctr_proc_cwd,
+	early_seccomp,
+	ctr_proc_identity,
+	ctr_command_find,
+	ready,
+	start_container_hooks,
+	late_seccomp,
 	ctr_command_exec,
 };
 

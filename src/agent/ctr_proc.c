@@ -249,6 +249,14 @@ static int check_cwd(struct error *e)
 	return 0;
 }
 
+/* As root, for a directory that the user may not search, and before a filter that may forbid to
+ * look; or else as the user (network file systems). */
+int ctr_proc_cwd(struct ctr_setup *s, struct error *e)
+{
+	s->in_cwd = enter_cwd(s, NULL) == 0;
+	return s->in_cwd ? check_cwd(e) : 0;
+}
+
 static int set_caps(const struct cap_sets *c, struct error *e)
 {
 	if (prctl(PR_SET_KEEPCAPS, 0) < 0)
@@ -260,19 +268,16 @@ int ctr_proc_identity(struct ctr_setup *s, struct error *e)
 {
 	const Grpc__LinuxCapabilities *wanted = s->process->capabilities;
 	struct cap_sets caps = parse_caps(wanted ? wanted : container_process(s)->capabilities);
-	int early, r = cap_set_bounding(caps.set[CAP_SET_BOUNDING], e);
+	int r = cap_set_bounding(caps.set[CAP_SET_BOUNDING], e);
 
 	if (r == 0 && prctl(PR_SET_KEEPCAPS, 1) < 0)
 		r = error_set(e, errno, "PR_SET_KEEPCAPS");
 	if (r < 0)
 		return r;
-	/* As root for a directory that the user may not search, or else as the user (network file
-	 * systems). */
-	early = enter_cwd(s, NULL);
 	r = change_user(s, e);
-	if (r == 0 && early < 0)
+	if (r == 0 && !s->in_cwd)
 		r = enter_cwd(s, e);
-	if (r == 0)
+	if (r == 0 && !s->in_cwd)
 		r = check_cwd(e);
 	return r < 0 ? r : set_caps(&caps, e);
 }

@@ -41,6 +41,7 @@ struct ctr_setup {
 	int *late_readonly; /* mounts to be closed for writing when all are in place */
 	size_t nlate_readonly;
 	struct user user;
+	bool in_cwd; /* the working directory has been entered */
 	struct strv env;
 	const char *command; /* what to execute, looked up */
 	struct filter_program seccomp;
@@ -96,6 +97,7 @@ int ctr_proc_oom_score(const struct ctr_setup *s, pid_t pid, struct error *e);
 int ctr_proc_rlimits(const struct ctr_setup *s, pid_t pid, struct error *e);
 int ctr_proc_user(struct ctr_setup *s, struct error *e);
 int ctr_proc_attributes(struct ctr_setup *s, struct error *e);
+int ctr_proc_cwd(struct ctr_setup *s, struct error *e);
 int ctr_proc_identity(struct ctr_setup *s, struct error *e);
 
 /* ctr_seccomp.c */
