@@ -104,6 +104,7 @@ teardown() { assert_clean; }
 @test "pause and resume" {
 	bundle "$T/z" sh -c 'i=0; while :; do i=$((i+1)); echo $i >/tmp/z; done'
 	c run -d --bundle "$T/z" t5
+	wait_for 10 test -s "$ROOTFS/tmp/z"
 	c pause t5
 	[ "$(c state t5 | jq -r .status)" = paused ]
 	a=$(cat "$ROOTFS/tmp/z"); sleep 1; b=$(cat "$ROOTFS/tmp/z")
