@@ -6,8 +6,8 @@
 #include <stdio.h>
 
 #define DAY_SECONDS 86400
-#define ERA_DAYS 146097 /* 400 years, after which the Gregorian calendar repeats itself */
-#define EPOCH_DAYS 719468 /* from 1 March of the year 0 to 1 January 1970 */
+#define ERA_DAYS 146097         /* 400 years, after which the Gregorian calendar repeats itself */
+#define EPOCH_DAYS 719468       /* from 1 March of the year 0 to 1 January 1970 */
 #define YEAR_0 (-62167219200LL) /* 0000-01-01T00:00:00 */
 #define YEAR_10000 253402300800LL
 
@@ -16,7 +16,8 @@ struct date {
 	unsigned month, day;
 };
 
-/* Years are counted from March, so that the leap day is the last of its year and months have a regular length. */
+/* Years are counted from March, so that the leap day is the last of its year and months have a
+ * regular length. */
 static struct date date_of_days(int64_t days)
 {
 	int64_t z = days + EPOCH_DAYS, era = (z >= 0 ? z : z - (ERA_DAYS - 1)) / ERA_DAYS;
@@ -44,6 +45,7 @@ size_t clock_format_seconds(time_t t, char out[CLOCK_SECONDS_MAX])
 		days--;
 	}
 	d = date_of_days(days);
-	return (size_t)snprintf(out, CLOCK_SECONDS_MAX, "%04" PRId64 "-%02u-%02uT%02d:%02d:%02d", d.year, d.month, d.day,
-				(int)(rest / 3600), (int)(rest / 60 % 60), (int)(rest % 60));
+	return (size_t)snprintf(out, CLOCK_SECONDS_MAX, "%04" PRId64 "-%02u-%02uT%02d:%02d:%02d",
+				d.year, d.month, d.day, (int)(rest / 3600), (int)(rest / 60 % 60),
+				(int)(rest % 60));
 }

@@ -86,7 +86,7 @@
 				*/
 #define LIMIT_DEVICE_RULES 512 /* rules of one device program */
 #define LIMIT_SECCOMP_RULES 8192 /* of a filter, one a name */
-#define LIMIT_SECCOMP_ARGS 64  /* conditions of one rule */
+#define LIMIT_SECCOMP_ARGS 64    /* conditions of one rule */
 #define LIMIT_MODULES_DEP MIB(8)
 
 /* hypervisors: what a guest or a VMM may make the owner of a sandbox hold */

@@ -89,7 +89,8 @@ struct oci_state {
 char *oci_state_json(const struct oci_state *st);
 /* What the command `state` prints: runc's keys, order and indentation. Owned; NULL as above. */
 char *oci_state_print_json(const struct oci_state *st);
-/* The same as an element of an array that is being written, for lists. -errno if the annotations are no JSON object. */
+/* The same as an element of an array that is being written, for lists. -errno if the annotations
+ * are no JSON object. */
 int oci_state_write(struct json_writer *w, const struct oci_state *st);
 
 /* RFC 3339 in UTC as Go prints it (RFC3339Nano): nanoseconds without trailing zeros. @buf holds

@@ -107,8 +107,8 @@ char *rpc_address_format(const struct rpc_address *a)
 {
 	switch (a->kind) {
 	case RPC_ADDRESS_VSOCK:
-		return a->cid == VMADDR_CID_ANY ? xasprintf("vsock://-1:%u", a->port) :
-						  xasprintf("vsock://%u:%u", a->cid, a->port);
+		return a->cid == VMADDR_CID_ANY ? xasprintf("vsock://-1:%u", a->port)
+						: xasprintf("vsock://%u:%u", a->cid, a->port);
 	case RPC_ADDRESS_HVSOCK:
 		return xasprintf("hvsock://%s:%u", a->path, a->port);
 	default:

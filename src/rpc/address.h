@@ -17,8 +17,8 @@ enum rpc_address_kind { RPC_ADDRESS_UNIX, RPC_ADDRESS_VSOCK, RPC_ADDRESS_HVSOCK 
 
 struct rpc_address {
 	enum rpc_address_kind kind;
-	char *path; /* unix, hvsock: absolute */
-	uint32_t cid; /* vsock */
+	char *path;    /* unix, hvsock: absolute */
+	uint32_t cid;  /* vsock */
 	uint32_t port; /* vsock, hvsock */
 };
 

@@ -29,7 +29,7 @@ struct rpc_client {
 	struct loop *loop; /* NULL: blocking calls only */
 	struct rpc_conn conn;
 	unsigned refs;
-	bool freed; /* by the user; callbacks may still hold a reference */
+	bool freed;  /* by the user; callbacks may still hold a reference */
 	bool broken; /* the connection is of no more use */
 	char *ns;
 	uint32_t next_stream; /* 0: all used up */
@@ -54,7 +54,7 @@ struct call {
 	uint32_t stream;
 	const ProtobufCMethodDescriptor *method;
 	int64_t timeout_ms; /* 0: none */
-	int64_t deadline; /* of loop_now_ms, 0: none */
+	int64_t deadline;   /* of loop_now_ms, 0: none */
 	rpc_reply_fn *fn;
 	void *data;
 	struct sync_result *sync; /* instead of fn */

@@ -21,8 +21,8 @@ struct rpc_conn {
 	int fd; /* owned */
 	struct buf in, out;
 	uint32_t skip; /* bytes of an oversize message still to be thrown away */
-	bool eof; /* nothing more will be read */
-	bool deaf; /* the peer takes nothing more: output is dropped */
+	bool eof;      /* nothing more will be read */
+	bool deaf;     /* the peer takes nothing more: output is dropped */
 };
 
 /* Takes @fd and makes it non-blocking. 0 or -errno (@fd is taken nevertheless). */

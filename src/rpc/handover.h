@@ -14,9 +14,8 @@
  *				the process is created.
  *	HANDOVER_EXIT		.value is the exit status 0..255; sent once, after the process
  *				ended. The proxy drains the streams to their end (bounded by
- *				HANDOVER_DRAIN_MS in which nothing comes), then exits with it. .text,
- *				where there is one, says why it ended otherwise than by itself; the
- *				proxy prints it.
+ *				HANDOVER_DRAIN_MS in which nothing comes), then exits with it.
+ *.text, where there is one, says why it ended otherwise than by itself; the proxy prints it.
  *	HANDOVER_ERROR		the process could not be started: .text says why; the proxy exits
  *				255 without printing (the CLI reports it)
  *   proxy -> shim
@@ -38,8 +37,8 @@
 
 /* stdin, stdout, stderr of the Task requests; "" for a stream that is absent */
 #define HANDOVER_STDIO "caisson-proxy://"
-/* type_url of the options of Task.Create: the value is the absolute path of a directory whose config.json is used
- * instead of the bundle's */
+/* type_url of the options of Task.Create: the value is the absolute path of a directory whose
+ * config.json is used instead of the bundle's */
 #define HANDOVER_SPEC_DIR "caisson.SpecDirectory"
 #define HANDOVER_DRAIN_MS 5000
 
@@ -58,10 +57,10 @@ enum { HANDOVER_STDIN = 1, HANDOVER_STDOUT = 2, HANDOVER_STDERR = 4 };
 struct handover_msg {
 	uint32_t type;
 	uint32_t value;
-	int32_t pid; /* ATTACH: the proxy */
-	char id[LIMIT_ID_MAX + 1]; /* ATTACH: container */
+	int32_t pid;                    /* ATTACH: the proxy */
+	char id[LIMIT_ID_MAX + 1];      /* ATTACH: container */
 	char exec_id[LIMIT_ID_MAX + 1]; /* ATTACH: "" for the init process */
-	char text[512]; /* ERROR, EXIT */
+	char text[512];                 /* ERROR, EXIT */
 };
 
 /* Sends one message with @nfds descriptors (which stay the caller's). 0 or -errno. */

@@ -27,7 +27,7 @@ struct hvsock_dial {
 	int64_t timeout_ms, deadline;
 	hvsock_dial_fn *fn;
 	void *data;
-	int fd; /* -1 while waiting */
+	int fd;                /* -1 while waiting */
 	char line[ANSWER_MAX]; /* of the answer so far */
 	size_t len;
 	int refusal; /* why the last attempt was in vain, -errno */
@@ -224,8 +224,8 @@ int hvsock_connect(const char *path, uint32_t port, int64_t timeout_ms, uint32_t
 {
 	autoptr(loop) l = loop_new();
 	struct blocking b = { .loop = l, .e = e, .fd = -1 };
-	struct hvsock_dial *d =
-		l ? hvsock_dial(l, path, port, timeout_ms, blocking_done, &b) : NULL;
+	struct hvsock_dial *d = l ? hvsock_dial(l, path, port, timeout_ms, blocking_done, &b)
+				  : NULL;
 	int r;
 
 	if (!d)

@@ -70,14 +70,14 @@ struct client {
 	size_t held; /* bytes of the requests in flight */
 	uint32_t last_stream;
 	uint32_t events; /* what the loop watches for */
-	bool busy; /* frames are being handled: settle afterwards */
+	bool busy;       /* frames are being handled: settle afterwards */
 	struct rpc_conn conn;
 	struct loop_source *io, *timer, *close_later;
 	int64_t timer_at; /* 0: not armed */
 };
 
 struct rpc_call {
-	struct list link; /* in client->calls */
+	struct list link;      /* in client->calls */
 	struct client *client; /* NULL once detached */
 	uint32_t stream;
 	size_t size;

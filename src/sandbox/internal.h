@@ -64,7 +64,7 @@ struct sandbox {
 	uint64_t log_size;
 
 	struct loop_source *death_timer; /* defers the end of the machine out of callbacks */
-	struct loop_source *suspicion; /* while a symptom waits for its cause */
+	struct loop_source *suspicion;   /* while a symptom waits for its cause */
 	struct error symptom;
 	bool share_mounted;
 };
@@ -103,7 +103,7 @@ struct container {
 	struct process init;
 	struct list execs;
 	struct list hooks; /* of struct hooks_run: those running now */
-	struct op op; /* create or delete */
+	struct op op;      /* create or delete */
 	sandbox_done_fn *done;
 	void *done_data;
 	struct sandbox_mount *rootfs; /* copied; freed after create */

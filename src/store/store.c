@@ -270,12 +270,10 @@ static int process_name_check(const struct field *f, const void *at, struct erro
 static const struct field_type type_process_name = { string_read, string_write,
 						     process_name_check };
 
-#define FIELD(record, member, name, field_type, need) \
-	{ \
-		.key = (name), \
-		.type = &(field_type), \
-		.offset = offsetof(struct record, member), \
-		.required = (need), \
+#define FIELD(record, member, name, field_type, need)                                            \
+	{                                                                                        \
+		.key = (name), .type = &(field_type), .offset = offsetof(struct record, member), \
+		.required = (need),                                                              \
 	}
 
 static const struct field process_fields[] = {

@@ -20,15 +20,15 @@
 /* What `caisson` knows of a container: <root>/<id>/state.json */
 struct store_container {
 	char *id;
-	char *bundle; /* absolute */
-	char *sandbox; /* name of the directory under /run/caisson */
-	char *socket; /* the shim's Task socket */
-	char *created; /* RFC 3339, UTC, nanoseconds */
-	char *owner; /* uid of the creator as a decimal number, for list */
-	char *rootfs; /* absolute path of the rootfs on the host */
-	int64_t pid; /* init proxy; 0 before create has ended */
+	char *bundle;       /* absolute */
+	char *sandbox;      /* name of the directory under /run/caisson */
+	char *socket;       /* the shim's Task socket */
+	char *created;      /* RFC 3339, UTC, nanoseconds */
+	char *owner;        /* uid of the creator as a decimal number, for list */
+	char *rootfs;       /* absolute path of the rootfs on the host */
+	int64_t pid;        /* init proxy; 0 before create has ended */
 	uint64_t pid_start; /* its start time, see proc_start_time */
-	char *annotations; /* JSON object text, "{}" */
+	char *annotations;  /* JSON object text, "{}" */
 	bool terminal;
 };
 
@@ -45,7 +45,7 @@ struct store_sandbox {
 	char *ns; /* containerd namespace, or "caisson" for the command line */
 	char *bundle;
 	char *config_path;
-	char *engine; /* "qemu" */
+	char *engine;        /* "qemu" */
 	struct strv cgroups; /* absolute cgroup directories made by the sandbox */
 	struct strv containers;
 	struct store_process *processes;

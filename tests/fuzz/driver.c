@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * driver - runs a fuzz target over files: every regular file of the directories (or the files) given, and the empty
- * input. This is how the corpora run as tests, also where libFuzzer is not installed.
+ * driver - runs a fuzz target over files: every regular file of the directories (or the files)
+ * given, and the empty input. This is how the corpora run as tests, also where libFuzzer is not
+ * installed.
  */
 #include <dirent.h>
 #include <stdint.h>

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* A config.json is read, checked and written; what was written reads back and gives the same text. */
+/* A config.json is read, checked and written; what was written reads back and gives the same text.
+ */
 #include "oci/oci.h"
 
 #include <stdlib.h>

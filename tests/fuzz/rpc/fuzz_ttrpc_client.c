@@ -49,10 +49,10 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	c = rpc_client_new(l, fds[0]);
 	rpc_client_call(c, &grpc__health__descriptor, 0, &check.base, 0, on_reply, &ended);
 	rpc_client_call(c, &grpc__health__descriptor, 1, &check.base, 0, on_reply, &ended);
-	rpc_client_call(
-		c, &grpc__agent_service__descriptor,
-		(unsigned)rpc_method_index(&grpc__agent_service__descriptor, "StatsContainer"),
-		&stats.base, 0, on_reply, &ended);
+	rpc_client_call(c, &grpc__agent_service__descriptor,
+			(unsigned)rpc_method_index(&grpc__agent_service__descriptor,
+						   "StatsContainer"),
+			&stats.base, 0, on_reply, &ended);
 	feed(l, fds[1], data, size);
 	fd_close(fds[1]);
 	for (int i = 0; i < 1000 && ended < 3; i++)

@@ -66,7 +66,8 @@ static void test_microvm_tcg(void **state)
 		"-append",
 		"console=ttyS0 quiet panic=-1 noreplace-smp tsc=reliable no_timer_check "
 		"cryptomgr.notests pci=off "
-		"initcall_blacklist=ftrace_check_for_weak_functions,trace_eval_init,tracer_init_tracefs "
+		"initcall_blacklist=ftrace_check_for_weak_functions,trace_eval_init,tracer_init_"
+		"tracefs "
 		"tsc_early_khz=2300000",
 		"-chardev",
 		"socket,id=qmp,fd=10",
@@ -238,7 +239,8 @@ static void test_cmdline(void **state)
 		{ "microvm",
 		  "console=ttyS0 quiet panic=-1 noreplace-smp tsc=reliable no_timer_check "
 		  "cryptomgr.notests pci=off "
-		  "initcall_blacklist=ftrace_check_for_weak_functions,trace_eval_init,tracer_init_tracefs",
+		  "initcall_blacklist=ftrace_check_for_weak_functions,trace_eval_init,tracer_init_"
+		  "tracefs",
 		  HV_ACCEL_TCG, false, 0 },
 		{ "q35",
 		  "console=ttyS0 panic=-1 noreplace-smp tsc=reliable no_timer_check "

@@ -176,7 +176,7 @@ static void test_hvsock_listen(void **state)
 	assert_true(listener >= 0);
 	exchange(listener, unix_connect(real, SOCK_STREAM));
 	fd_close(listener);
-	a.path = (char *)(uintptr_t)"/no/such/directory/v";
+	a.path = (char *)(uintptr_t) "/no/such/directory/v";
 	assert_int_equal(rpc_address_listen(&a, NULL), -ENOENT);
 }
 

@@ -31,10 +31,10 @@ struct fixture {
 	int fd;
 	unsigned closed;
 	unsigned answers; /* callbacks run */
-	int code; /* of the last one */
-	char text[256]; /* its error, or the version it brought */
+	int code;         /* of the last one */
+	char text[256];   /* its error, or the version it brought */
 	bool free_client; /* the next callback frees the client */
-	bool call_again; /* every callback calls again */
+	bool call_again;  /* every callback calls again */
 };
 
 static const Grpc__CheckRequest request = GRPC__CHECK_REQUEST__INIT;
@@ -162,15 +162,16 @@ static void test_golden(void **state)
 	Containerd__Task__V2__ConnectRequest req = CONTAINERD__TASK__V2__CONNECT_REQUEST__INIT;
 	int method = rpc_method_index(&containerd__task__v2__task__descriptor, "Connect");
 
-	req.id = (char *)(uintptr_t)"abc";
+	req.id = (char *)(uintptr_t) "abc";
 	rpc_client_set_namespace(f->client, "default");
 	rpc_client_call(f->client, &containerd__task__v2__task__descriptor, (unsigned)method,
 			&req.base, 5000, on_reply, f);
-	peer_expect_hex(
-		f->loop, f->fd,
-		"000000560000000101000a17636f6e7461696e6572642e7461736b2e76322e5461736b1207436f6e6e656374"
-		"1a050a036162632080e497d0122a250a1a636f6e7461696e6572642d6e616d6573706163652d747472706312"
-		"0764656661756c74");
+	peer_expect_hex(f->loop, f->fd,
+			"000000560000000101000a17636f6e7461696e6572642e7461736b2e76322e5461736b1207"
+			"436f6e6e656374"
+			"1a050a036162632080e497d0122a250a1a636f6e7461696e6572642d6e616d657370616365"
+			"2d747472706312"
+			"0764656661756c74");
 	peer_write_hex(f->loop, f->fd, "00000006000000010200120408641065");
 	expect(f, 1, 0, "");
 	rpc_client_set_namespace(f->client, NULL);
@@ -231,7 +232,7 @@ static void test_malformed(void **state)
 		call(f, VERSION, 0);
 	peer_frame(f->loop, f->fd, 1, TTRPC_TYPE_RESPONSE, 0, "\x12\x7f", 2);
 	expect(f, 1, -EPROTO, "Version: the answer is malformed");
-	r.payload = (ProtobufCBinaryData){ .data = (uint8_t *)(uintptr_t)"\x0a\x09", .len = 2 };
+	r.payload = (ProtobufCBinaryData){ .data = (uint8_t *)(uintptr_t) "\x0a\x09", .len = 2 };
 	send_response(f, 3, &r);
 	expect(f, 2, -EPROTO, "Version: the answer is malformed");
 	/* Frames that are not responses mean nothing to a client. */
@@ -249,7 +250,10 @@ static void test_oversize(void **state)
 
 	call(f, VERSION, 0);
 	call(f, VERSION, 0);
-	peer_write_hex(f->loop, f->fd, "00500000" "00000001" "0200");
+	peer_write_hex(f->loop, f->fd,
+		       "00500000"
+		       "00000001"
+		       "0200");
 	peer_write(f->loop, f->fd, body, MIB(5));
 	expect(f, 1, -EMSGSIZE,
 	       "Version: the answer has 5242880 bytes, more than a message may have");
@@ -450,9 +454,9 @@ static void test_sync(void **state)
 	f->client = rpc_client_new(NULL, fds[0]);
 	pid = start_answering(fds[1], 3);
 	fd_close(fds[1]);
-	assert_int_equal(
-		rpc_client_call_sync(f->client, HEALTH, VERSION, &request.base, 30, &m, &e),
-		-ETIMEDOUT);
+	assert_int_equal(rpc_client_call_sync(f->client, HEALTH, VERSION, &request.base, 30, &m,
+					      &e),
+			 -ETIMEDOUT);
 	assert_string_equal(e.text, "Version: no answer within 30 ms");
 	assert_null(m);
 	assert_int_equal(
@@ -464,9 +468,9 @@ static void test_sync(void **state)
 	assert_int_equal(rpc_client_call_sync(f->client, HEALTH, VERSION, &request.base, 0, &m, &e),
 			 -ECONNRESET);
 	assert_string_equal(e.text, "Version: the connection was closed by the other side");
-	assert_int_equal(
-		rpc_client_call_sync(f->client, HEALTH, VERSION, &request.base, 0, &m, NULL),
-		-ECONNRESET);
+	assert_int_equal(rpc_client_call_sync(f->client, HEALTH, VERSION, &request.base, 0, &m,
+					      NULL),
+			 -ECONNRESET);
 	reap(pid);
 }
 
@@ -481,17 +485,17 @@ static void test_sync_with_loop(void **state)
 	call(f, VERSION, 0); /* 3 */
 	pid = start_answering(f->fd, 3);
 	f->fd = fd_close(f->fd);
-	assert_int_equal(
-		rpc_client_call_sync(f->client, HEALTH, VERSION, &request.base, 10000, &m, NULL),
-		0);
+	assert_int_equal(rpc_client_call_sync(f->client, HEALTH, VERSION, &request.base, 10000, &m,
+					      NULL),
+			 0);
 	assert_string_equal(((Grpc__VersionCheckResponse *)m)->agent_version, "5");
 	protobuf_c_message_free_unpacked(m, NULL);
 	assert_int_equal(f->answers, 0);
 	expect(f, 1, 0, "3");
 	reap(pid);
-	assert_int_equal(
-		rpc_client_call_sync(f->client, HEALTH, VERSION, &request.base, 10000, &m, NULL),
-		-ECONNRESET);
+	assert_int_equal(rpc_client_call_sync(f->client, HEALTH, VERSION, &request.base, 10000, &m,
+					      NULL),
+			 -ECONNRESET);
 	assert_int_equal(f->answers, 1);
 	expect(f, 2, -ECONNRESET, "Version: the connection was closed by the other side");
 	assert_int_equal(f->closed, 1);

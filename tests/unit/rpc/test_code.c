@@ -50,7 +50,7 @@ static void test_code_to_errno(void **state)
 	assert_int_equal(rpc_errno_of_code(RPC_PERMISSION_DENIED), EPERM);
 	assert_int_equal(rpc_errno_of_code(RPC_UNAVAILABLE), ECONNRESET);
 	assert_int_equal(rpc_errno_of_code(RPC_UNKNOWN), EIO);
-	assert_int_equal(rpc_errno_of_code((enum rpc_code)-7), EIO);
+	assert_int_equal(rpc_errno_of_code((enum rpc_code) - 7), EIO);
 	assert_int_equal(rpc_errno_of_code((enum rpc_code)1000), EIO);
 }
 

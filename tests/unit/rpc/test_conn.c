@@ -55,7 +55,9 @@ static void test_frames(void **state)
 	assert_int_equal(h.length, 0);
 	rpc_conn_drop(&c, &h);
 	assert_int_equal(rpc_conn_next(&c, &h, &payload), 0);
-	peer_write_hex(NULL, fd, "00000b0200" "7a");
+	peer_write_hex(NULL, fd,
+		       "00000b0200"
+		       "7a");
 	assert_int_equal(rpc_conn_read(&c), 6);
 	assert_int_equal(rpc_conn_next(&c, &h, &payload), 0);
 	peer_write_hex(NULL, fd, "7a");
@@ -80,7 +82,10 @@ static void test_skips_oversize(void **state)
 	int fd;
 
 	conn_pair(&c, &fd);
-	peer_write_hex(NULL, fd, "00400001" "00000005" "0100");
+	peer_write_hex(NULL, fd,
+		       "00400001"
+		       "00000005"
+		       "0100");
 	rpc_conn_read(&c);
 	assert_int_equal(rpc_conn_next(&c, &h, &payload), -EMSGSIZE);
 	assert_int_equal(h.stream, 5);
@@ -110,7 +115,11 @@ static void test_memory_follows_bytes(void **state)
 	int fd;
 
 	conn_pair(&c, &fd);
-	peer_write_hex(NULL, fd, "00400000" "00000005" "0100" "aabbcc");
+	peer_write_hex(NULL, fd,
+		       "00400000"
+		       "00000005"
+		       "0100"
+		       "aabbcc");
 	rpc_conn_read(&c);
 	assert_int_equal(rpc_conn_next(&c, &h, &payload), 0);
 	assert_true(c.in.cap <= KIB(8));
@@ -175,9 +184,12 @@ static void test_pack(void **state)
 	assert_int_equal(d.len, 0);
 	assert_int_equal(rpc_pack(&m.base, &d), 0);
 	assert_int_equal(d.len, 0);
-	m.service = (char *)(uintptr_t)"abc";
+	m.service = (char *)(uintptr_t) "abc";
 	assert_int_equal(rpc_pack(&m.base, &d), 0);
-	assert_memory_equal(d.data, "\x0a\x03" "abc", 5);
+	assert_memory_equal(d.data,
+			    "\x0a\x03"
+			    "abc",
+			    5);
 	assert_int_equal(rpc_unpack(m.base.descriptor, d.data, d.len, &back, &size), 0);
 	assert_string_equal(((Grpc__CheckRequest *)back)->service, "abc");
 	assert_in_range(size, sizeof(m) + 4, 512);
@@ -244,10 +256,14 @@ static void test_no_recursive_messages(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_frames), cmocka_unit_test(test_skips_oversize),
-		cmocka_unit_test(test_memory_follows_bytes), cmocka_unit_test(test_send),
-		cmocka_unit_test(test_half_closed_is_not_gone), cmocka_unit_test(test_pack),
-		cmocka_unit_test(test_hostile_merge), cmocka_unit_test(test_no_recursive_messages),
+		cmocka_unit_test(test_frames),
+		cmocka_unit_test(test_skips_oversize),
+		cmocka_unit_test(test_memory_follows_bytes),
+		cmocka_unit_test(test_send),
+		cmocka_unit_test(test_half_closed_is_not_gone),
+		cmocka_unit_test(test_pack),
+		cmocka_unit_test(test_hostile_merge),
+		cmocka_unit_test(test_no_recursive_messages),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -189,8 +189,8 @@ static void test_crossing(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_attach),	  cmocka_unit_test(test_crossing),
-		cmocka_unit_test(test_streams),	  cmocka_unit_test(test_bad_messages),
+		cmocka_unit_test(test_attach),    cmocka_unit_test(test_crossing),
+		cmocka_unit_test(test_streams),   cmocka_unit_test(test_bad_messages),
 		cmocka_unit_test(test_bad_sizes), cmocka_unit_test(test_text_and_limits),
 	};
 

@@ -213,7 +213,13 @@ static void test_gives_up_refused(void **state)
 static void test_bad_answers(void **state)
 {
 	static const char *const bad[] = {
-		"\n", "ok 5\n", "OK\n", "OK \n", "OK 5 \n", "OK -5\n", "OK 4294967296\n",
+		"\n",
+		"ok 5\n",
+		"OK\n",
+		"OK \n",
+		"OK 5 \n",
+		"OK -5\n",
+		"OK 4294967296\n",
 		"OK 00000000000000000000000000000000000005\n",
 	};
 	struct fixture *f = *state;

@@ -34,7 +34,7 @@ struct fixture {
 	size_t nwaiting;
 	char namespace[64];
 	unsigned cancelled, idle, handled;
-	bool free_server; /* the next handler frees the server */
+	bool free_server;   /* the next handler frees the server */
 	size_t answer_size; /* of Version's answers */
 };
 
@@ -151,11 +151,12 @@ static void test_golden(void **state)
 {
 	struct fixture *f = *state;
 
-	peer_write_hex(
-		f->loop, f->fd,
-		"000000560000000101000a17636f6e7461696e6572642e7461736b2e76322e5461736b1207436f6e6e656374"
-		"1a050a036162632080e497d0122a250a1a636f6e7461696e6572642d6e616d6573706163652d747472706312"
-		"0764656661756c74");
+	peer_write_hex(f->loop, f->fd,
+		       "000000560000000101000a17636f6e7461696e6572642e7461736b2e76322e5461736b12074"
+		       "36f6e6e656374"
+		       "1a050a036162632080e497d0122a250a1a636f6e7461696e6572642d6e616d6573706163652"
+		       "d747472706312"
+		       "0764656661756c74");
 	peer_expect_hex(f->loop, f->fd, "00000006000000010200120408641065");
 	assert_string_equal(f->namespace, "default");
 	peer_request(f->loop, f->fd, 3, "containerd.task.v2.Task", "Kill", NULL, 0);
@@ -190,7 +191,10 @@ static void test_unknown_names(void **state)
 	peer_request(f->loop, f->fd, 5, "containerd.task.v2.Task", "Stats", NULL, 0);
 	peer_expect_status(f->loop, f->fd, 5, RPC_UNIMPLEMENTED, "method Stats");
 	/* What a peer sends comes back as one line of UTF-8. */
-	peer_request(f->loop, f->fd, 7, "a\nb\xff" "c\xc3\xa9", "", NULL, 0);
+	peer_request(f->loop, f->fd, 7,
+		     "a\nb\xff"
+		     "c\xc3\xa9",
+		     "", NULL, 0);
 	peer_expect_status(f->loop, f->fd, 7, RPC_UNIMPLEMENTED, "service a b?c\xc3\xa9");
 	assert_int_equal(f->handled, 0);
 }
@@ -255,7 +259,10 @@ static void test_oversize(void **state)
 	const size_t n = LIMIT_TTRPC_MESSAGE + 1;
 	autofree char *body = xcalloc(1, n);
 
-	peer_write_hex(f->loop, f->fd, "00400001" "00000001" "0100");
+	peer_write_hex(f->loop, f->fd,
+		       "00400001"
+		       "00000001"
+		       "0100");
 	peer_expect_status(f->loop, f->fd, 1, RPC_RESOURCE_EXHAUSTED,
 			   "message length 4194305 exceed maximum message size of 4194304");
 	memset(body, 1, n);
@@ -542,7 +549,7 @@ static void test_filter(void **state)
 	struct fixture *f = *state;
 	Grpc__CheckRequest req = GRPC__CHECK_REQUEST__INIT;
 
-	req.service = (char *)(uintptr_t)"silent";
+	req.service = (char *)(uintptr_t) "silent";
 	rpc_server_set_filter(f->server, filter, f);
 	peer_request(f->loop, f->fd, 1, HEALTH, "Check", NULL, 0);
 	peer_expect_status(f->loop, f->fd, 1, RPC_PERMISSION_DENIED, "Check is not for you");

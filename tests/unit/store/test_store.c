@@ -80,10 +80,12 @@ static void test_container(void **state)
 	assert_int_equal(store_container_save(f->dir, &c, NULL), 0);
 	expect_file(
 		f,
-		"{\n\t\"version\": 1,\n\t\"id\": \"web+1\",\n\t\"bundle\": \"/b \\\"x\\\"\",\n\t\"sandbox\": \"pod\","
+		"{\n\t\"version\": 1,\n\t\"id\": \"web+1\",\n\t\"bundle\": \"/b "
+		"\\\"x\\\"\",\n\t\"sandbox\": \"pod\","
 		"\n\t\"socket\": \"unix:///s\",\n\t\"created\": \"2024-01-02T03:04:05.000000006Z\","
 		"\n\t\"owner\": \"1000\",\n\t\"rootfs\": \"/b/rootfs\",\n\t\"pid\": 4711,"
-		"\n\t\"pidStartTime\": 18446744073709551615,\n\t\"annotations\": {\n\t\t\"a\": [\n\t\t\t1,"
+		"\n\t\"pidStartTime\": 18446744073709551615,\n\t\"annotations\": {\n\t\t\"a\": "
+		"[\n\t\t\t1,"
 		"\n\t\t\t{\n\t\t\t\t\"b\": null\n\t\t\t}\n\t\t]\n\t},\n\t\"terminal\": true\n}\n");
 	assert_int_equal(fstatat(f->dir, "state.json", &st, 0), 0);
 	assert_int_equal(st.st_mode & 07777, 0600);
@@ -262,8 +264,8 @@ static void test_unknown_and_null(void **state)
 	struct fixture *f = *state;
 	autodone(store_sandbox) s = { 0 };
 
-	put(f,
-	    "{\"version\":1,\"id\":\"a\",\"future\":{\"x\":[]},\"engine\":null,\"processes\":[],\"cgroups\":null}");
+	put(f, "{\"version\":1,\"id\":\"a\",\"future\":{\"x\":[]},\"engine\":null,\"processes\":[],"
+	       "\"cgroups\":null}");
 	assert_int_equal(store_sandbox_load(f->dir, &s, NULL), 0);
 	assert_null(s.engine);
 	assert_int_equal(s.nprocesses, 0);
@@ -310,8 +312,8 @@ int main(void)
 {
 #define T(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
 	const struct CMUnitTest tests[] = {
-		T(test_container),	  T(test_container_minimal), T(test_sandbox),
-		T(test_absent),		  T(test_bad_containers),    T(test_bad_sandboxes),
+		T(test_container),        T(test_container_minimal), T(test_sandbox),
+		T(test_absent),           T(test_bad_containers),    T(test_bad_sandboxes),
 		T(test_unknown_and_null), T(test_refuses_to_save),   T(test_no_directory),
 	};
 
