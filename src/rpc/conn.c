@@ -9,8 +9,9 @@
 #include <sys/socket.h>
 
 #define READ_SIZE KIB(4)
-#define CHUNK_OVERHEAD 16 /* what malloc adds to an allocation, so that many tiny ones count too \
-			   */
+#define CHUNK_OVERHEAD                                                            \
+	16 /* what malloc adds to an allocation, so that many tiny ones count too \
+	    */
 
 int rpc_conn_init(struct rpc_conn *c, int fd)
 {
