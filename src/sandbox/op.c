@@ -39,6 +39,12 @@ static void op_end(struct op *o, const struct error *e)
 	done(o->data, e);
 }
 
+static void op_log_step(const struct op *o)
+{
+	log_debug("%s: %s: %lld ms", o->name, o->steps[o->at].name,
+		  (long long)(loop_now_ms() - o->began));
+}
+
 static void op_run(struct loop_source *s, void *data)
 {
 	struct op *o = data;
@@ -52,13 +58,13 @@ static void op_run(struct loop_source *s, void *data)
 	}
 	while (o->at < o->n) {
 		const struct op_step *step = &o->steps[o->at];
-		int64_t t0 = loop_now_ms();
 		int r;
 
+		o->began = loop_now_ms();
 		r = step->run(o->data, &e);
 		if (r == -EINPROGRESS)
 			return;
-		log_debug("%s: %s: %lld ms", o->name, step->name, (long long)(loop_now_ms() - t0));
+		op_log_step(o);
 		if (r < 0) {
 			if (!e.code)
 				error_set(&e, r, "%s", step->name);
@@ -89,6 +95,7 @@ void op_continue(struct op *o, const struct error *e)
 {
 	if (!o->active || o->deferred)
 		return;
+	op_log_step(o);
 	if (e)
 		o->result = *e;
 	else

@@ -13,6 +13,7 @@
 
 #include <stdbool.h>
 #include <stddef.h>
+#include <stdint.h>
 
 struct op;
 struct loop;
@@ -32,7 +33,8 @@ struct op {
 	const struct op_step *steps;
 	size_t n, at;
 	bool active;
-	void *data; /* of the steps and of done */
+	int64_t began; /* the step at hand, by loop_now_ms */
+	void *data;    /* of the steps and of done */
 	op_done_fn *done;
 	struct loop_source *deferred;
 	struct error result; /* code 0 unless a step failed asynchronously */
