@@ -720,6 +720,34 @@ static void test_user_namespace(void **state)
 		"Permission denied\n0\n1\n");
 }
 
+/* Root's files become those of 1000, where the file system can (tmpfs: Linux 6.3). */
+static void test_mapped_mount(void **state)
+{
+	struct lab_spec parts = {
+		.mounts = ",{\"destination\":\"/mapped\",\"source\":\"rootfs/"
+			  "data\",\"options\":[\"bind\"],"
+			  "\"uidMappings\":[{\"containerID\":0,\"hostID\":1000,\"size\":1}],"
+			  "\"gidMappings\":[{\"containerID\":0,\"hostID\":2000,\"size\":1}]}",
+		.script = "stat -c %u:%g /mapped/old /data/old"
+	};
+	struct error e = ERROR_INIT;
+	Grpc__Spec *spec;
+
+	lab_need();
+	spec = lab_parse(&parts);
+	assert_int_equal(lab_create(spec, NULL, &run, &e), 0);
+	if (run.report.type == CTR_READY) {
+		lab_start(&run);
+		lab_finish(&run);
+		assert_string_equal(run.stdout_text, "1000:2000\n0:0\n");
+	} else {
+		lab_finish(&run);
+		assert_int_equal(run.report.code, -EINVAL);
+		assert_non_null(strstr(run.report.text, "map the mount's ids"));
+	}
+	oci_spec_free(spec);
+}
+
 static void test_time_namespace(void **state)
 {
 	lab_need();
@@ -766,6 +794,7 @@ int main(void)
 		cmocka_unit_test(test_abandoned),
 		cmocka_unit_test(test_hooks),
 		cmocka_unit_test(test_user_namespace),
+		cmocka_unit_test(test_mapped_mount),
 		cmocka_unit_test(test_time_namespace),
 	};
 
