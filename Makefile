@@ -32,7 +32,7 @@ check:
 bench:
 	tools/install-deps build run check
 	$(MAKE) guest
-	bench/run $(BUILD)
+	bench/run --build $(BUILD)
 
 install: guest
 	DESTDIR=$(DESTDIR) meson install -C $(BUILD) --no-rebuild

@@ -12,14 +12,14 @@ teardown_file() { fixture_down; }
 teardown() { assert_clean; }
 
 @test "stdin to stdout through cat keeps every byte" {
-	head -c "${CAISSON_TEST_STDIO:-268435456}" /dev/urandom >"$T/in"
+	head -c "${CAISSON_TEST_STDIO:-1073741824}" /dev/urandom >"$T/in"
 	bundle "$T/cat" cat
 	C_TIMEOUT=600 c run --bundle "$T/cat" t1 <"$T/in" | sha256sum >"$T/sum"
 	[ "$(cut -d' ' -f1 <"$T/sum")" = "$(sha256sum <"$T/in" | cut -d' ' -f1)" ]
 }
 
 @test "exec without a terminal keeps every byte" {
-	head -c 67108864 /dev/urandom >"$T/in"
+	head -c 268435456 /dev/urandom >"$T/in"
 	bundle "$T/idle" sleep 600
 	c run -d --bundle "$T/idle" t2
 	C_TIMEOUT=300 c exec t2 cat <"$T/in" | cmp - "$T/in"
