@@ -105,6 +105,16 @@ static int ask(struct service *s, const char *method, const ProtobufCMessage *m)
 	return s->error.code;
 }
 
+/* Runs the loop until @l is empty; fails after ten seconds. */
+static void until_empty(struct service *s, const struct list *l)
+{
+	int64_t end = loop_now_ms() + 10000;
+
+	while (!list_empty(l) && loop_now_ms() < end)
+		loop_run_once(s->f->loop, 10);
+	assert_true(list_empty(l));
+}
+
 static void nobody(void *data, const struct error *e)
 {
 }
@@ -181,13 +191,11 @@ static void test_wait(void **state)
 	c = fixture_container(s->f, "c2", SPEC, nobody, NULL, NULL);
 	rq.id = "c2";
 	ask_only(s, &containerd__task__v2__task__descriptor, "Wait", &rq.base);
-	for (int i = 0; i < 20; i++)
-		loop_run_once(s->f->loop, 0);
+	for (int i = 0; i < 1000 && list_empty(&c->init.waiters); i++)
+		loop_run_once(s->f->loop, 10);
 	assert_false(list_empty(&c->init.waiters));
 	rpc_client_free(take_ptr(s->client));
-	for (int i = 0; i < 20; i++)
-		loop_run_once(s->f->loop, 0);
-	assert_true(list_empty(&c->init.waiters));
+	until_empty(s, &c->init.waiters);
 }
 
 /* Sends one message to io.sock and takes the answer; its type, or 0 for a hang-up. */
@@ -231,10 +239,8 @@ static void test_io(void **state)
 	assert_int_equal(say(s, &m, sizeof(m), pair, 1, &answer), 0);
 	fd_close(pair[0]);
 	fd_close(pair[1]);
-	for (int i = 0; i < 20; i++)
-		loop_run_once(s->f->loop, 0);
-	assert_true(list_empty(&s->f->sandbox->attached));
-	assert_true(list_empty(&s->shim.io_clients));
+	until_empty(s, &s->f->sandbox->attached);
+	until_empty(s, &s->shim.io_clients);
 }
 
 int main(void)
