@@ -87,6 +87,20 @@ static int rewrite_namespaces(Grpc__Linux *l, struct error *e)
 	return 0;
 }
 
+/* Limits by major and minor numbers: those of the host, which mean nothing or another device
+ * inside. */
+static int check_block_io(const Grpc__LinuxResources *r, struct error *e)
+{
+	const Grpc__LinuxBlockIO *b = r ? r->blockio : NULL;
+
+	if (b && b->n_weightdevice + b->n_throttlereadbpsdevice + b->n_throttlewritebpsdevice +
+			 b->n_throttlereadiopsdevice + b->n_throttlewriteiopsdevice)
+		return error_plain(e, EOPNOTSUPP,
+				   "linux.resources.blockIO limits of single devices are not "
+				   "supported: the host's devices do not exist in the guest");
+	return 0;
+}
+
 static int rewrite_linux(Grpc__Linux *l, const struct config *cfg, struct error *e)
 {
 	int r;
@@ -106,7 +120,9 @@ static int rewrite_linux(Grpc__Linux *l, const struct config *cfg, struct error 
 		return error_plain(e, EOPNOTSUPP,
 				   "linux.netDevices is not supported: host devices cannot be "
 				   "moved into a guest");
-	r = rewrite_namespaces(l, e);
+	r = check_block_io(l->resources, e);
+	if (r == 0)
+		r = rewrite_namespaces(l, e);
 	if (r < 0)
 		return r;
 	if (cfg->runtime.disable_guest_seccomp && l->seccomp) {
