@@ -133,7 +133,7 @@ static int check_globals(struct cli *c, struct error *e)
 	return 0;
 }
 
-static int open_log(const struct cli *c, struct error *e)
+static int open_log(struct cli *c, struct error *e)
 {
 	enum log_format format = str_eq(c->log_format, "json") ? LOG_FORMAT_JSON
 				 : c->log                      ? LOG_FORMAT_TEXT
@@ -142,8 +142,12 @@ static int open_log(const struct cli *c, struct error *e)
 
 	if (c->log) {
 		fd = open(c->log, O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC, 0644);
-		if (fd < 0)
-			return error_set(e, errno, "open log %s", c->log);
+		if (fd < 0) {
+			int r = error_set(e, errno, "open log %s", c->log);
+
+			c->log = NULL;
+			return r;
+		}
 	}
 	log_init("caisson", fd, format, c->debug ? LOG_LEVEL_DEBUG : LOG_LEVEL_WARN);
 	return 0;

@@ -206,19 +206,18 @@ static int read_process(const char *file, const struct exec_options *o, oci_proc
 	return r;
 }
 
-static int exec_requests(const struct cli_container *k, const char *exec_id, const oci_process *p,
-			 struct error *e)
+static int exec_requests(struct rpc_client *r, const struct cli_container *k, const char *exec_id,
+			 const oci_process *p, struct error *e)
 {
 	Containerd__Task__V2__ExecProcessRequest rq =
 		CONTAINERD__TASK__V2__EXEC_PROCESS_REQUEST__INIT;
 	Containerd__Task__V2__StartRequest start = CONTAINERD__TASK__V2__START_REQUEST__INIT;
 	Google__Protobuf__Any any = GOOGLE__PROTOBUF__ANY__INIT;
 	autofree char *json = oci_process_to_json(p);
-	autoptr(rpc_client) r = NULL;
-	int err = cli_shim_connect(k->st.socket, &r, e);
+	int err;
 
-	if (err < 0)
-		return error_plain(e, ESRCH, "cannot exec in a stopped container");
+	if (!json)
+		return error_plain(e, EFBIG, "the process is too large");
 	any.type_url = PROCESS_TYPE;
 	any.value.data = (uint8_t *)json;
 	any.value.len = strlen(json);
@@ -233,26 +232,38 @@ static int exec_requests(const struct cli_container *k, const char *exec_id, con
 	return err;
 }
 
-static pid_t start_exec(const struct cli_container *k, const struct exec_options *o, oci_process *p,
-			struct error *e)
+static pid_t start_proxy(const struct cli_container *k, const struct exec_options *o,
+			 const char *exec_id, const oci_process *p, struct error *e)
 {
-	autofree char *exec_id = xasprintf("exec-%d-%08x", (int)getpid(), (unsigned)loop_now_ms());
 	autodone(strv) args = STRV_INIT;
 	struct cli_stdio io = { .terminal = p->terminal,
 				.detach = o->detach,
 				.console_socket = o->console_socket,
 				.rows = p->consolesize ? p->consolesize->height : 0,
 				.columns = p->consolesize ? p->consolesize->width : 0 };
-	pid_t pid;
-	int r;
 
 	for (size_t i = 0; i < p->n_args; i++)
 		strv_add(&args, p->args[i]);
 	io.args = args.v;
-	pid = cli_start_proxy(k->st.sandbox, k->st.id, exec_id, &io, e);
+	return cli_start_proxy(k->st.sandbox, k->st.id, exec_id, &io, e);
+}
+
+static pid_t start_exec(const struct cli_container *k, const struct exec_options *o,
+			const oci_process *p, struct error *e)
+{
+	autofree char *exec_id = xasprintf("exec-%d-%08x", (int)getpid(), (unsigned)loop_now_ms());
+	autoptr(rpc_client) c = NULL;
+	pid_t pid;
+	int r;
+
+	if (cli_shim_connect(k->st.socket, &c, NULL) < 0)
+		return error_plain(e, ESRCH, "cannot exec in a stopped container");
+	/* What comes meanwhile is forwarded to the process, once there is one. */
+	cli_defer_signals();
+	pid = start_proxy(k, o, exec_id, p, e);
 	if (pid < 0)
 		return pid;
-	r = exec_requests(k, exec_id, p, e);
+	r = exec_requests(c, k, exec_id, p, e);
 	if (r == 0)
 		r = cli_write_pid_file(o->pid_file, pid, e);
 	if (r < 0)
