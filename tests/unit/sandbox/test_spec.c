@@ -101,6 +101,10 @@ static void test_refused(void **state)
 	refused(f, "\"seccomp\":{\"defaultAction\":\"SCMP_ACT_ALLOW\",\"listenerPath\":\"/run/x\"}",
 		"linux.seccomp.listenerPath");
 	refused(f, "\"netDevices\":{\"eth0\":{}}", "linux.netDevices");
+	refused(f,
+		"\"resources\":{\"blockIO\":{\"throttleReadBpsDevice\":[{\"major\":8,\"minor\":0,"
+		"\"rate\":1}]}}",
+		"linux.resources.blockIO");
 }
 
 static void test_set_mount(void **state)
