@@ -413,10 +413,11 @@ static void test_bad_descriptor(void **state)
 }
 
 /* A child that answers @n Version calls by the number of the call, except that it never answers the
- * first. */
-static pid_t start_answering(int fd, unsigned n)
+ * first. With @hold, a pipe, it hangs up only when the caller has closed that. */
+static pid_t start_answering(int fd, unsigned n, const int *hold)
 {
 	pid_t pid = fork();
+	char end;
 
 	assert_true(pid >= 0);
 	if (pid)
@@ -429,6 +430,10 @@ static pid_t start_answering(int fd, unsigned n)
 		snprintf(text, sizeof(text), "%u", id);
 		if (id > 1)
 			send_version(&f, id, text);
+	}
+	if (hold) {
+		close(hold[1]);
+		_exit(read(hold[0], &end, 1) == 0 ? 0 : 1);
 	}
 	_exit(0);
 }
@@ -452,7 +457,7 @@ static void test_sync(void **state)
 	rpc_client_free(f->client);
 	peer_pair(fds);
 	f->client = rpc_client_new(NULL, fds[0]);
-	pid = start_answering(fds[1], 3);
+	pid = start_answering(fds[1], 3, NULL);
 	fd_close(fds[1]);
 	assert_int_equal(rpc_client_call_sync(f->client, HEALTH, VERSION, &request.base, 30, &m,
 					      &e),
@@ -479,11 +484,13 @@ static void test_sync_with_loop(void **state)
 {
 	struct fixture *f = *state;
 	ProtobufCMessage *m = NULL;
+	int hold[2];
 	pid_t pid;
 
+	assert_int_equal(pipe(hold), 0);
 	call(f, VERSION, 0); /* 1: never answered */
 	call(f, VERSION, 0); /* 3 */
-	pid = start_answering(f->fd, 3);
+	pid = start_answering(f->fd, 3, hold);
 	f->fd = fd_close(f->fd);
 	assert_int_equal(rpc_client_call_sync(f->client, HEALTH, VERSION, &request.base, 10000, &m,
 					      NULL),
@@ -491,7 +498,10 @@ static void test_sync_with_loop(void **state)
 	assert_string_equal(((Grpc__VersionCheckResponse *)m)->agent_version, "5");
 	protobuf_c_message_free_unpacked(m, NULL);
 	assert_int_equal(f->answers, 0);
+	/* Answer and end would otherwise come together at times. */
 	expect(f, 1, 0, "3");
+	close(hold[0]);
+	close(hold[1]);
 	reap(pid);
 	assert_int_equal(rpc_client_call_sync(f->client, HEALTH, VERSION, &request.base, 10000, &m,
 					      NULL),
