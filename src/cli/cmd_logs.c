@@ -11,6 +11,7 @@
 #include "base/fd.h"
 #include "base/limits.h"
 #include "base/loop.h"
+#include "base/path.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -54,7 +55,8 @@ struct source {
 };
 
 struct logs {
-	int dirfd;
+	const char *dir;
+	int run_watch; /* of the directory above: it tells when @dir is removed */
 	struct source sources[ARRAY_SIZE(files)];
 	bool titles, printable;
 	const struct source *last; /* whose text was shown last */
@@ -83,8 +85,10 @@ static void show_rest(struct logs *l, const struct source *s, int fd)
 
 static int open_log(const struct logs *l, const char *name)
 {
+	autofree char *path = xasprintf("%s/%s", l->dir, name);
+
 	/* The files' owners differ; a link among them would be somebody's trick. */
-	return openat(l->dirfd, name, O_RDONLY | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC);
+	return open(path, O_RDONLY | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC);
 }
 
 static void source_open(struct logs *l, struct source *s)
@@ -108,10 +112,10 @@ static void show_older(struct logs *l, const struct source *s)
 /* A log that is full is renamed and begun anew. */
 static void source_renew(struct logs *l, struct source *s)
 {
+	autofree char *path = xasprintf("%s/%s", l->dir, s->name);
 	struct stat st;
 
-	if (fstatat(l->dirfd, s->name, &st, AT_SYMLINK_NOFOLLOW) < 0 ||
-	    (s->fd >= 0 && st.st_ino == s->ino))
+	if (lstat(path, &st) < 0 || (s->fd >= 0 && st.st_ino == s->ino))
 		return;
 	s->fd = fd_close(s->fd);
 	source_open(l, s);
@@ -119,15 +123,8 @@ static void source_renew(struct logs *l, struct source *s)
 		show_rest(l, s, s->fd);
 }
 
-static void changed(struct loop_source *src, int fd, uint32_t events, void *data)
+static void show_added(struct logs *l)
 {
-	union {
-		struct inotify_event ev;
-		char raw[sizeof(struct inotify_event) + NAME_MAX + 1];
-	} in;
-	struct logs *l = data;
-	ssize_t n = read(fd, &in, sizeof(in));
-
 	for (size_t i = 0; i < ARRAY_SIZE(l->sources); i++) {
 		struct source *s = &l->sources[i];
 
@@ -137,24 +134,51 @@ static void changed(struct loop_source *src, int fd, uint32_t events, void *data
 			show_rest(l, s, s->fd);
 		source_renew(l, s);
 	}
-	if (fflush(stdout) != 0 || (n > 0 && in.ev.mask & (IN_DELETE_SELF | IN_IGNORED)))
+}
+
+/* Reads all events; true if one of them says that the directory has gone. */
+static bool read_events(const struct logs *l, int fd)
+{
+	_Alignas(struct inotify_event) char raw[KIB(4)];
+	const struct inotify_event *ev;
+	bool gone = false;
+	ssize_t n;
+
+	while ((n = read(fd, raw, sizeof(raw))) > 0)
+		for (ssize_t at = 0; at < n; at += (ssize_t)(sizeof(*ev) + ev->len)) {
+			ev = (const struct inotify_event *)(raw + at);
+			gone |= ev->wd == l->run_watch && ev->len &&
+				str_eq(ev->name, path_base(l->dir));
+		}
+	return gone;
+}
+
+static void changed(struct loop_source *src, int fd, uint32_t events, void *data)
+{
+	struct logs *l = data;
+	bool gone = read_events(l, fd);
+
+	show_added(l);
+	if (fflush(stdout) != 0 || gone)
 		loop_quit(l->loop, 0);
 }
 
-static int follow(struct logs *l, const char *dir, struct error *e)
+static int follow(struct logs *l, struct error *e)
 {
 	autoptr(loop) loop = loop_new();
 	autoclose int in = inotify_init1(IN_CLOEXEC | IN_NONBLOCK);
 
-	if (!loop || in < 0 ||
-	    inotify_add_watch(
-		    in, dir, IN_MODIFY | IN_CREATE | IN_MOVED_TO | IN_DELETE_SELF | IN_ONLYDIR) < 0)
-		return error_set(e, errno, "watch %s", dir);
+	if (!loop || in < 0)
+		return error_set(e, errno, "watch %s", l->dir);
 	l->loop = loop;
-	if (!loop_add_io(loop, in, EPOLLIN, changed, l))
-		return error_set(e, errno, "watch %s", dir);
+	l->run_watch = inotify_add_watch(in, CLI_RUN_DIR, IN_DELETE | IN_ONLYDIR);
+	if (l->run_watch < 0 ||
+	    inotify_add_watch(in, l->dir, IN_MODIFY | IN_CREATE | IN_MOVED_TO | IN_ONLYDIR) < 0 ||
+	    !loop_add_io(loop, in, EPOLLIN, changed, l))
+		return error_set(e, errno, "watch %s", l->dir);
 	/* What came before the watch. */
-	changed(NULL, in, 0, l);
+	show_added(l);
+	fflush(stdout);
 	return loop_run(loop);
 }
 
@@ -173,11 +197,10 @@ static void choose(struct logs *l, const struct logs_options *o)
 	l->printable = isatty(STDOUT_FILENO) == 1;
 }
 
-static int show_all(struct logs *l, const char *dir, bool go_on, struct error *e)
+static int show_all(struct logs *l, bool go_on, struct error *e)
 {
-	l->dirfd = open(dir, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-	if (l->dirfd < 0)
-		return error_set(e, errno, "open %s", dir);
+	if (access(l->dir, F_OK) < 0)
+		return error_set(e, errno, "%s", l->dir);
 	for (size_t i = 0; i < ARRAY_SIZE(l->sources); i++) {
 		struct source *s = &l->sources[i];
 
@@ -188,7 +211,7 @@ static int show_all(struct logs *l, const char *dir, bool go_on, struct error *e
 		if (s->fd >= 0)
 			show_rest(l, s, s->fd);
 	}
-	return go_on ? follow(l, dir, e) : 0;
+	return go_on ? follow(l, e) : 0;
 }
 
 static int cmd_logs(const struct cli *c, void *opts, int nargs, char **args, struct error *e)
@@ -201,12 +224,11 @@ static int cmd_logs(const struct cli *c, void *opts, int nargs, char **args, str
 
 	if (r < 0)
 		return r;
-	dir = cli_sandbox_dir(k.st.sandbox);
+	l->dir = dir = cli_sandbox_dir(k.st.sandbox);
 	choose(l, o);
-	r = show_all(l, dir, o->follow, e);
+	r = show_all(l, o->follow, e);
 	for (size_t i = 0; i < ARRAY_SIZE(l->sources); i++)
 		fd_close(l->sources[i].fd);
-	fd_close(l->dirfd);
 	return r;
 }
 
