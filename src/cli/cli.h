@@ -130,6 +130,7 @@ bool cli_shim_shutdown(const char *socket, int timeout_ms);
 
 struct cli_stdio {
 	bool terminal, detach;
+	const char *program; /* path of caisson-proxy; NULL: our own */
 	const char *console_socket;
 	uint32_t rows, columns; /* of a new terminal; 0: not given */
 	bool new_netns;

@@ -128,6 +128,7 @@ pid_t cli_start_proxy(const char *sandbox, const char *id, const char *exec_id,
 	autoclose int tty = -1;
 	autoclose int sock = -1;
 	struct proxy_params p = {
+		.program = io->program,
 		.args = io->args,
 		.new_netns = io->new_netns,
 		.netns = io->netns,
