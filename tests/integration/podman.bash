@@ -88,7 +88,7 @@ on_terminal() {
 
 # The same as words for a shell, for those that run a command line.
 podman_words() {
-	printf 'timeout -k 5 60 podman --root %q --runroot %q --tmpdir %q' "$P/root" "$P/run" "$P/tmp"
+	printf 'timeout --foreground -k 5 60 podman --root %q --runroot %q --tmpdir %q' "$P/root" "$P/run" "$P/tmp"
 }
 
 # No container, no volume, no conmon and nothing of the runtime is left.
