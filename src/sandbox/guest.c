@@ -112,6 +112,7 @@ static void agent_dialled(void *data, const struct error *e, int fd, uint32_t po
 		copy = *e;
 		error_prefix(&copy, "the guest's agent did not answer on vsock port %d",
 			     AGENT_PORT);
+		sandbox_tell_console(s, &copy);
 		op_continue(&s->boot, &copy);
 		return;
 	}

@@ -114,6 +114,7 @@ struct container {
 
 /* sandbox.c */
 void sandbox_boot(struct sandbox *s); /* idempotent; containers in boot_waiters are continued */
+void sandbox_tell_console(const struct sandbox *s, struct error *e);
 void sandbox_die(struct sandbox *s, int code, const char *fmt, ...)
 	__attribute__((format(printf, 3, 4)));
 /*

@@ -151,10 +151,21 @@ static void death(struct loop_source *src, void *data)
 	sandbox_save_state(s);
 }
 
+/* Adds the last lines of the guest's console to @e. */
+void sandbox_tell_console(const struct sandbox *s, struct error *e)
+{
+	autofree char *tail = hv_console_tail(s->dir, 4);
+	size_t n = strlen(e->text);
+
+	if (str_empty(tail) || strstr(e->text, "console: "))
+		return;
+	snprintf(e->text + n, sizeof(e->text) - n, "; console: %s", tail);
+	str_make_printable(e->text);
+}
+
 /* May be called from any callback: the end itself comes from the loop. The first reason counts. */
 void sandbox_die(struct sandbox *s, int code, const char *fmt, ...)
 {
-	autofree char *tail = NULL;
 	va_list ap;
 
 	if (s->state == SANDBOX_DEAD || s->state == SANDBOX_STOPPING)
@@ -162,13 +173,7 @@ void sandbox_die(struct sandbox *s, int code, const char *fmt, ...)
 	va_start(ap, fmt);
 	error_plainv(&s->death, code, fmt, ap);
 	va_end(ap);
-	tail = hv_console_tail(s->dir, 4);
-	if (!str_empty(tail) && !strstr(s->death.text, "console: ")) {
-		size_t n = strlen(s->death.text);
-
-		snprintf(s->death.text + n, sizeof(s->death.text) - n, "; console: %s", tail);
-		str_make_printable(s->death.text);
-	}
+	sandbox_tell_console(s, &s->death);
 	log_error("%s", error_text(&s->death));
 	s->state = SANDBOX_DEAD;
 	s->death_timer = loop_add_defer(s->loop, death, s);
