@@ -63,6 +63,7 @@
 #define LIMIT_AGENT_ARGS KIB(4)  /* bytes of a command line in it */
 #define LIMIT_AGENT_DNS KIB(16)  /* resolv.conf */
 #define LIMIT_AGENT_CMDLINE KIB(64)
+#define LIMIT_AGENT_JSON MIB(32) /* a request or an answer as the command line has it */
 #define LIMIT_AGENT_MODULE_LIST KIB(64)
 #define LIMIT_AGENT_CGROUP_FILE KIB(64)
 

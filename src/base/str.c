@@ -104,6 +104,37 @@ int str_to_size(const char *s, uint64_t *ret)
 	return 0;
 }
 
+static const struct {
+	const char *unit;
+	int64_t ms;
+} duration_units[] = { { "ms", 1 }, { "s", 1000 }, { "m", 60000 }, { "h", 3600000 } };
+
+int str_to_duration_ms(const char *s, int64_t *ret)
+{
+	int64_t sum = 0;
+
+	while (*s) {
+		size_t digits = strspn(s, "0123456789"), n, i = 0;
+		autofree char *number = xstrndup(s, digits);
+		int64_t v;
+
+		n = strcspn(s + digits, "0123456789");
+		while (i < ARRAY_SIZE(duration_units) &&
+		       (strlen(duration_units[i].unit) != n ||
+			strncmp(duration_units[i].unit, s + digits, n) != 0))
+			i++;
+		if (i == ARRAY_SIZE(duration_units) || str_to_i64(number, 10, &v) < 0 ||
+		    v > 1000000 || sum > INT64_MAX / 2)
+			return -EINVAL;
+		sum += v * duration_units[i].ms;
+		s += digits + n;
+	}
+	if (sum <= 0)
+		return -EINVAL;
+	*ret = sum;
+	return 0;
+}
+
 void strv_done(struct strv *v)
 {
 	if (!v)

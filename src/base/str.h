@@ -32,6 +32,9 @@ int str_to_u32(const char *s, int base, uint32_t *ret);
 int str_to_int(const char *s, int *ret);
 /* "512", "64k", "2M", "1g" (powers of 1024) to bytes. */
 int str_to_size(const char *s, uint64_t *ret);
+/* A duration as Go writes it, of whole numbers: "500ms", "5s", "1m30s", "2h". -EINVAL for others
+ * and for 0. */
+int str_to_duration_ms(const char *s, int64_t *ret);
 
 /* A NULL-terminated vector of owned strings. {NULL, 0} is an empty one. */
 struct strv {

@@ -33,38 +33,6 @@ static const struct arg_option options[] = {
 	OPT("stats", 0, ARG_BOOL, stats, NULL, "print one line and end"),
 };
 
-/* --- a duration as Go writes it --- */
-
-static const struct {
-	const char *unit;
-	int64_t ms;
-} units[] = { { "ms", 1 }, { "s", 1000 }, { "m", 60000 }, { "h", 3600000 } };
-
-/* Sums of whole numbers with units: "1m30s". -EINVAL for others and for 0. */
-static int parse_duration(const char *text, int64_t *ret_ms)
-{
-	int64_t sum = 0;
-
-	while (*text) {
-		size_t digits = strspn(text, "0123456789"), n, i = 0;
-		autofree char *number = xstrndup(text, digits);
-		int64_t v;
-
-		n = strcspn(text + digits, "0123456789");
-		while (i < ARRAY_SIZE(units) && (strlen(units[i].unit) != n ||
-						 strncmp(units[i].unit, text + digits, n) != 0))
-			i++;
-		if (i == ARRAY_SIZE(units) || str_to_i64(number, 10, &v) < 0 || v > 1000000)
-			return -EINVAL;
-		sum += v * units[i].ms;
-		text += digits + n;
-	}
-	if (sum <= 0)
-		return -EINVAL;
-	*ret_ms = sum;
-	return 0;
-}
-
 /* --- the shape --- */
 
 static void add_nonzero(struct json_writer *w, const char *key, uint64_t v)
@@ -277,7 +245,7 @@ static int cmd_events(const struct cli *c, void *opts, int nargs, char **args, s
 
 	if (r < 0)
 		return r;
-	if (o->interval && parse_duration(o->interval, &interval_ms) < 0)
+	if (o->interval && str_to_duration_ms(o->interval, &interval_ms) < 0)
 		return error_plain(e, EINVAL,
 				   "invalid interval \"%s\": give a time as 500ms, 5s or 1m",
 				   o->interval);

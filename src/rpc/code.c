@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* code - the one table of errno and google.rpc.Code. Several numbers may share a code; the first is
- * what it becomes again. */
+ * what it becomes again. And the codes' names. */
 #include "rpc/ttrpc.h"
 
 #include <errno.h>
@@ -46,6 +46,29 @@ int rpc_errno_of_code(enum rpc_code code)
 		if (codes[i].code == code)
 			return codes[i].err;
 	return EIO;
+}
+
+const char *rpc_code_name(enum rpc_code code)
+{
+	static const char *const names[] = {
+		[RPC_OK] = "OK",
+		[RPC_CANCELLED] = "CANCELLED",
+		[RPC_UNKNOWN] = "UNKNOWN",
+		[RPC_INVALID_ARGUMENT] = "INVALID_ARGUMENT",
+		[RPC_DEADLINE_EXCEEDED] = "DEADLINE_EXCEEDED",
+		[RPC_NOT_FOUND] = "NOT_FOUND",
+		[RPC_ALREADY_EXISTS] = "ALREADY_EXISTS",
+		[RPC_PERMISSION_DENIED] = "PERMISSION_DENIED",
+		[RPC_RESOURCE_EXHAUSTED] = "RESOURCE_EXHAUSTED",
+		[RPC_FAILED_PRECONDITION] = "FAILED_PRECONDITION",
+		[RPC_ABORTED] = "ABORTED",
+		[RPC_UNIMPLEMENTED] = "UNIMPLEMENTED",
+		[RPC_INTERNAL] = "INTERNAL",
+		[RPC_UNAVAILABLE] = "UNAVAILABLE",
+	};
+	const char *name = (size_t)code < ARRAY_SIZE(names) ? names[code] : NULL;
+
+	return name ? name : names[RPC_UNKNOWN];
 }
 
 int rpc_method_index(const ProtobufCServiceDescriptor *desc, const char *name)

@@ -46,6 +46,8 @@ enum rpc_code {
  * UNKNOWN (-> EIO). @err of either sign; errnos come back positive. */
 enum rpc_code rpc_code_of_errno(int err);
 int rpc_errno_of_code(enum rpc_code code);
+/* "NOT_FOUND"; "UNKNOWN" for those not listed above. */
+const char *rpc_code_name(enum rpc_code code);
 
 /* --- server --- */
 

@@ -93,6 +93,24 @@ static void test_size(void **state)
 	assert_int_equal(str_to_size("-1k", &v), -EINVAL);
 }
 
+static void test_to_duration(void **state)
+{
+	static const char *const bad[] = { "",    "0s",   "5",        "s",
+					   "-1s", "1.5s", "1d",       "5 s",
+					   "1s2", "ms1",  "1000001h", "99999999999999999999s" };
+	int64_t ms = 7;
+
+	assert_int_equal(str_to_duration_ms("500ms", &ms), 0);
+	assert_int_equal(ms, 500);
+	assert_int_equal(str_to_duration_ms("1m30s", &ms), 0);
+	assert_int_equal(ms, 90000);
+	assert_int_equal(str_to_duration_ms("1000000h", &ms), 0);
+	assert_int_equal(ms, 3600000000000);
+	for (size_t i = 0; i < ARRAY_SIZE(bad); i++)
+		assert_int_equal(str_to_duration_ms(bad[i], &ms), -EINVAL);
+	assert_int_equal(ms, 3600000000000);
+}
+
 static void test_vector(void **state)
 {
 	autodone(strv) v = STRV_INIT;
@@ -151,10 +169,10 @@ static void test_signals(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_compare), cmocka_unit_test(test_unsigned),
-		cmocka_unit_test(test_signed),  cmocka_unit_test(test_size),
-		cmocka_unit_test(test_vector),  cmocka_unit_test(test_printable),
-		cmocka_unit_test(test_signals),
+		cmocka_unit_test(test_to_duration), cmocka_unit_test(test_compare),
+		cmocka_unit_test(test_unsigned),    cmocka_unit_test(test_signed),
+		cmocka_unit_test(test_size),        cmocka_unit_test(test_vector),
+		cmocka_unit_test(test_printable),   cmocka_unit_test(test_signals),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

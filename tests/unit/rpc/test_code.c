@@ -54,6 +54,16 @@ static void test_code_to_errno(void **state)
 	assert_int_equal(rpc_errno_of_code((enum rpc_code)1000), EIO);
 }
 
+static void test_names(void **state)
+{
+	assert_string_equal(rpc_code_name(RPC_OK), "OK");
+	assert_string_equal(rpc_code_name(RPC_NOT_FOUND), "NOT_FOUND");
+	assert_string_equal(rpc_code_name(RPC_UNAVAILABLE), "UNAVAILABLE");
+	assert_string_equal(rpc_code_name((enum rpc_code)11), "UNKNOWN");
+	assert_string_equal(rpc_code_name((enum rpc_code)1000), "UNKNOWN");
+	assert_string_equal(rpc_code_name((enum rpc_code) - 7), "UNKNOWN");
+}
+
 static void test_method_index(void **state)
 {
 	assert_int_equal(rpc_method_index(&grpc__health__descriptor, "Check"), 0);
@@ -67,6 +77,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_errno_to_code),
 		cmocka_unit_test(test_code_to_errno),
+		cmocka_unit_test(test_names),
 		cmocka_unit_test(test_method_index),
 	};
 
