@@ -6,6 +6,9 @@
 
 bats_require_minimum_version 1.5.0
 
+# How often a test that failed is tried again; each retry is told aloud (assert_clean) and listed at the end of tests/run.
+BATS_TEST_RETRIES=${CAISSON_TEST_RETRIES:-0}
+
 need_root() {
 	[ "$(id -u)" -eq 0 ] || skip "needs root"
 }
@@ -114,10 +117,20 @@ snapshot() {
 	} 2>/dev/null || true
 }
 
+# A test that failed and is to be tried again says what it saw: bats forgets it.
+tell_retry() {
+	[ -n "${BATS_TEST_COMPLETED:-}${BATS_TEST_SKIPPED:-}" ] || [ "$BATS_TEST_TRY_NUMBER" -gt "$BATS_TEST_RETRIES" ] && return
+	{
+		echo "# retried: $BATS_TEST_DESCRIPTION"
+		tail -n 10 <<<"${output:-}" | cut -c1-500 | sed 's/^/#   /'
+	} >&3
+}
+
 # Compares with what was there before the file's first test. Ended processes may take a moment to be reaped.
 assert_clean() {
 	local i
 
+	tell_retry
 	for i in 1 2 3 4 5 6 7 8 9 10; do
 		snapshot >"$T/after"
 		# Only what was added: others may take away what was theirs.
