@@ -8,6 +8,7 @@
  */
 #include "cli/cli.h"
 
+#include "base/clock.h"
 #include "base/fd.h"
 #include "base/limits.h"
 #include "base/log.h"
@@ -151,13 +152,11 @@ void cli_defer_signals(void)
 
 static char *now_rfc3339(void)
 {
+	char day[CLOCK_SECONDS_MAX];
 	struct timespec ts;
-	char day[32];
-	struct tm tm;
 
 	clock_gettime(CLOCK_REALTIME, &ts);
-	gmtime_r(&ts.tv_sec, &tm);
-	strftime(day, sizeof(day), "%Y-%m-%dT%H:%M:%S", &tm);
+	clock_format_seconds(ts.tv_sec, day);
 	return xasprintf("%s.%09ldZ", day, ts.tv_nsec);
 }
 
