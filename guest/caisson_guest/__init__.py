@@ -1,6 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """The guest builder: from a packaged Linux kernel and a static agent to vmlinux and initrd.cpio.
 
+kernel      builds the guest's own kernel from Debian's source package
+config      reads kernel configurations and tells what containers miss in them
 package     finds or downloads the kernel package
 bzimage     takes the ELF kernel out of a bzImage
 compression undoes what kernels and modules are compressed with

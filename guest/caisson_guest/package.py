@@ -18,7 +18,7 @@ METAPACKAGE = "linux-image-cloud-amd64"
 FLAVOUR = "cloud-amd64"
 
 
-def _run(*args, cwd=None):
+def run(*args, cwd=None):
     try:
         p = subprocess.run(args, cwd=cwd, capture_output=True, text=True,
                            env={**os.environ, "LC_ALL": "C.UTF-8"}, check=False)
@@ -56,7 +56,7 @@ def installed(root="/"):
 
 def candidate():
     """(name, version) of the kernel package that the metapackage asks for."""
-    record = _run("apt-cache", "--no-all-versions", "show", METAPACKAGE)
+    record = run("apt-cache", "--no-all-versions", "show", METAPACKAGE)
     depends = re.search(r"^Depends: (linux-image-\S+) \(= (\S+)\)", record, re.MULTILINE)
     if not depends:
         raise GuestError(f"apt knows no kernel package for {METAPACKAGE} (run apt-get update)")
@@ -67,13 +67,13 @@ def _unpack(name, version, cache):
     """Downloads and unpacks into a new directory in cache; its path."""
     work = tempfile.mkdtemp(prefix=".new-", dir=cache)
     try:
-        _run("apt-get", "-q", "-o", "APT::Sandbox::User=root", "download", f"{name}={version}",
+        run("apt-get", "-q", "-o", "APT::Sandbox::User=root", "download", f"{name}={version}",
              cwd=work)
         packages = glob.glob(os.path.join(work, "*.deb"))
         if len(packages) != 1:
             raise GuestError(f"apt-get download left {len(packages)} packages instead of one")
         tree = os.path.join(work, "tree")
-        _run("dpkg-deb", "-x", packages[0], tree)
+        run("dpkg-deb", "-x", packages[0], tree)
         if kernel_files(tree) is None:
             raise GuestError(f"package {name} has no kernel with modules")
         target = os.path.join(cache, f"{name}_{version}")
