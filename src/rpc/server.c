@@ -129,23 +129,6 @@ static void send_response(struct client *c, uint32_t stream, const Ttrpc__Respon
 	}
 }
 
-/* Receivers in Go and Rust refuse a whole message for one byte that is not UTF-8. */
-static void make_utf8(char *s)
-{
-	uint32_t c;
-
-	for (size_t left = strlen(s); left;) {
-		int n = utf8_decode(s, left, &c);
-
-		if (n < 0) {
-			*s = '?';
-			n = 1;
-		}
-		s += n;
-		left -= (size_t)n;
-	}
-}
-
 static void send_status(struct client *c, uint32_t stream, enum rpc_code code, const char *text)
 {
 	char message[ERROR_TEXT_MAX];
@@ -153,7 +136,7 @@ static void send_status(struct client *c, uint32_t stream, enum rpc_code code, c
 	Ttrpc__Response r = TTRPC__RESPONSE__INIT;
 
 	snprintf(message, sizeof(message), "%s", text);
-	make_utf8(message);
+	utf8_clean(message);
 	status.code = (int32_t)code;
 	status.message = message;
 	r.status = &status;
