@@ -13,6 +13,7 @@
 #include "base/fd.h"
 #include "base/log.h"
 #include "base/loop.h"
+#include "base/timeline.h"
 
 #include <errno.h>
 #include <signal.h>
@@ -113,6 +114,7 @@ static int agent_start_listening(void *data, struct error *e)
 			return r;
 	}
 	a->listening = true;
+	marks_add(&a->marks, 0, "the agent listens");
 	log_debug("listening");
 	return 1;
 }
@@ -170,17 +172,23 @@ static int load_late(struct agent *a, struct error *e)
 static void on_begin(struct loop_source *s, void *data)
 {
 	struct agent *a = data;
+	int64_t began = timeline_now();
 
 	boot_finish(a->conf->devmode);
+	marks_add(&a->marks, began, "the rest of the boot");
 }
 
 int agent_run(struct agent *a, struct error *e)
 {
+	int64_t began;
 	int r;
 
 	for (size_t i = 0; i < a->conf->unknown.n; i++)
 		log_warn("kernel command line: %s", a->conf->unknown.v[i]);
+	began = timeline_now();
 	r = a->init ? boot_modules(agent_start_listening, a, e) : agent_start_listening(a, e);
+	if (a->init)
+		marks_add(&a->marks, began, "modules");
 	if (r < 0)
 		return r;
 	if (!a->listening)
@@ -191,6 +199,7 @@ int agent_run(struct agent *a, struct error *e)
 		return r;
 	if (a->init)
 		loop_add_defer(a->loop, on_begin, a);
+	marks_tell(&a->marks, a->loop);
 	log_info("version %s listens on %s", CAISSON_VERSION, a->conf->server_addr);
 	r = loop_run(a->loop);
 	return r < 0 ? error_set(e, r, "event loop") : 0;
@@ -204,6 +213,7 @@ void agent_done(struct agent *a)
 	rpc_server_free(a->server);
 	streams_done(&a->streams);
 	boot_list_done(&a->late);
+	marks_done(&a->marks);
 	console_free(a->console);
 	relay_set_done(&a->relays);
 	alog_free(a->log);

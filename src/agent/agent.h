@@ -12,6 +12,7 @@
 #include "agent/conf.h"
 #include "agent/container.h"
 #include "agent/events.h"
+#include "agent/marks.h"
 #include "agent/pending.h"
 #include "agent/relay.h"
 #include "agent/sandbox.h"
@@ -41,6 +42,7 @@ struct agent {
 	struct loop_source *child, *term[2], *linger;
 	struct boot_list late; /* modules that can wait */
 	struct loop_source *late_timer;
+	struct marks marks;
 };
 
 /* Makes everything that needs nothing but the loop; @conf is kept by reference. Done also after a

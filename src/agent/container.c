@@ -13,6 +13,7 @@
 #include "base/log.h"
 #include "base/loop.h"
 #include "base/path.h"
+#include "base/timeline.h"
 
 #include "agent.pb-c.h"
 
@@ -222,12 +223,14 @@ int container_create(struct agent *a, const Grpc__CreateContainerRequest *req,
 {
 	struct container *c;
 	struct error why = ERROR_INIT;
+	int64_t began = timeline_now();
 	int r = check_request(a, req, e);
 
 	if (r < 0)
 		return r;
 	c = container_new(a, req->container_id);
 	r = container_prepare(c, req, &why);
+	marks_add(&a->marks, began, "look at the container's specification");
 	if (r >= 0)
 		r = container_launch(c, req, call, &why);
 	if (r < 0)

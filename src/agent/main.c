@@ -8,6 +8,7 @@
 
 #include "base/args.h"
 #include "base/log.h"
+#include "base/timeline.h"
 
 #include <errno.h>
 #include <malloc.h>
@@ -24,11 +25,13 @@ static void tune_memory(void)
 	mallopt(M_TOP_PAD, 16 << 10);
 }
 
-static int run(const struct agent_conf *conf, bool init, struct error *e)
+static int run(const struct agent_conf *conf, const struct marks *init, struct error *e)
 {
 	struct agent a = { .init = init };
 	int r;
 
+	if (init)
+		a.marks = *init;
 	tune_memory();
 	signal(SIGPIPE, SIG_IGN);
 	/* Not dumpable: containers cannot look into the children that set them up. */
@@ -46,15 +49,19 @@ static void main_init(void)
 	autodone(agent_conf) conf;
 	autofree char *cmdline = NULL;
 	struct error e = ERROR_INIT;
+	struct marks marks = { 0 };
+	int64_t began = timeline_now();
 	int r;
 
+	marks_add(&marks, 0, "the agent starts");
 	agent_conf_init(&conf);
 	r = boot_prepare(&e);
+	marks_add(&marks, began, "mounts and devices");
 	if (r >= 0)
 		r = boot_cmdline(&cmdline, &e);
 	if (r >= 0) {
 		agent_conf_parse_cmdline(&conf, cmdline);
-		r = run(&conf, true, &e);
+		r = run(&conf, &marks, &e);
 	}
 	boot_power_off(r < 0 ? e.text : "the sandbox has ended");
 }
@@ -116,7 +123,7 @@ static int main_options(int argc, char **argv)
 	if (r >= 0)
 		r = conf_from_options(&conf, &o, &e);
 	if (r >= 0)
-		r = run(&conf, false, &e);
+		r = run(&conf, NULL, &e);
 	if (r < 0)
 		fprintf(stderr, "caisson-agent: %s\n", e.text);
 	return r < 0;

@@ -11,6 +11,7 @@
 #include "base/log.h"
 #include "base/loop.h"
 #include "base/proc.h"
+#include "base/timeline.h"
 
 #include "agent.pb-c.h"
 
@@ -95,6 +96,7 @@ int process_create(struct container *c, const struct process_request *pr, struct
 	struct procio_request sr;
 	int r;
 
+	p->asked_us = timeline_now();
 	plan_stdio(pr, &sr);
 	r = procio_open(&p->io, &sr, rq->stdio, e);
 	if (r >= 0) {
@@ -108,13 +110,16 @@ int process_create(struct container *c, const struct process_request *pr, struct
 		return r;
 	}
 	p->call = call;
+	marks_add(&c->agent->marks, p->asked_us, "fork");
 	return 0;
 }
 
-static void answer(struct process *p)
+static void answer(struct process *p, const char *method)
 {
-	if (p->call)
-		rpc_call_reply_empty(take_ptr(p->call));
+	if (!p->call)
+		return;
+	marks_add(&p->ctr->agent->marks, p->asked_us, method);
+	rpc_call_reply_empty(take_ptr(p->call));
 }
 
 /* @was: the state in which it happened. */
@@ -155,7 +160,7 @@ static int on_ready(struct process *p, int master, struct error *e)
 	if (r < 0)
 		return r;
 	p->state = PROCESS_READY;
-	answer(p);
+	answer(p, "CreateContainer");
 	return 0;
 }
 
@@ -187,7 +192,7 @@ static void on_sync_end(struct process *p)
 	case PROCESS_STARTING:
 		p->state = PROCESS_RUNNING;
 		close_sync(p);
-		answer(p);
+		answer(p, is_init(p) ? "StartContainer" : "ExecProcess");
 		break;
 	case PROCESS_SETTING_UP:
 		error_plain(
@@ -230,6 +235,7 @@ int process_start(struct process *p, struct rpc_call *call, struct error *e)
 		return r;
 	p->state = PROCESS_STARTING;
 	p->call = call;
+	p->asked_us = timeline_now();
 	return 0;
 }
 
@@ -261,6 +267,7 @@ void process_exited(struct process *p, int wait_status)
 	close_sync(p);
 	if (p->call)
 		ended_early(p, was);
+	marks_add(&p->ctr->agent->marks, 0, "a process has ended");
 	log_debug("container %s %s: pid %d ended with status %d", p->ctr->id,
 		  is_init(p) ? "init" : p->exec_id, (int)p->pid, p->exit_code);
 	procio_exited(&p->io);

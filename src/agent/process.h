@@ -42,6 +42,7 @@ struct process {
 	int sync;  /* to the set-up, until it is over */
 	struct loop_source *sync_io;
 	struct rpc_call *call; /* Create, Start or Exec, answered when its step is over */
+	int64_t asked_us;      /* when @call came */
 	int exit_code;         /* 0..255, 128 + signal */
 	bool gone;             /* failed: nobody may find it any more; freed when it is reaped */
 	bool waited;           /* somebody has been told the exit status */

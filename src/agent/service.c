@@ -9,6 +9,7 @@
 #include "rpc/ttrpc.h"
 
 #include "base/log.h"
+#include "base/timeline.h"
 
 #include "agent.pb-c.h"
 #include "health.pb-c.h"
@@ -74,7 +75,11 @@ HANDLER(version, CheckRequest)
 
 HANDLER(create_sandbox, CreateSandboxRequest)
 {
-	finish(call, sandbox_create(&a->sandbox, rq, e), e);
+	int64_t began = timeline_now();
+	int r = sandbox_create(&a->sandbox, rq, e);
+
+	marks_add(&a->marks, began, "CreateSandbox");
+	finish(call, r, e);
 }
 
 HANDLER(destroy_sandbox, DestroySandboxRequest)

@@ -23,6 +23,8 @@
 #define LIMIT_STATE_FILE MIB(16)
 #define LIMIT_HOOK_OUTPUT 512 /* of what a failed hook printed, in the error */
 #define LIMIT_PROC_FILE MIB(4)
+#define LIMIT_TIMELINE_MARKS 512 /* of a sandbox, host and guest together when shown */
+#define LIMIT_TIMELINE_FILE MIB(2)
 
 /* parsers */
 #define LIMIT_JSON_DEPTH 64

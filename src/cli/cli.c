@@ -10,6 +10,7 @@
 #include "base/fd.h"
 #include "base/log.h"
 #include "base/path.h"
+#include "base/timeline.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -204,7 +205,7 @@ static int failure_status(int argc, char **argv, int first)
 
 int cli_main(int argc, char **argv)
 {
-	struct cli c = { 0 };
+	struct cli c = { .began_us = timeline_now() };
 	struct error e = ERROR_INIT;
 	int first, r;
 

@@ -32,6 +32,7 @@ struct cli {
 	bool debug, systemd_cgroup, help, version;
 	bool default_root; /* of --root */
 	char *own_root;    /* what root points to: absolute, owned by main */
+	int64_t began_us;  /* timeline_now when the program began; 0: unknown */
 };
 
 extern const struct arg_spec cli_globals; /* fills a struct cli */
@@ -105,6 +106,11 @@ struct oci_state cli_oci_state(const struct cli_container *c, const char *status
 /* "creating", "created", "running", "paused", "stopped"; asks the shim, within CLI_STATE_MS.
  * *ret_pid may be NULL. */
 const char *cli_container_status(const struct cli_container *c, pid_t *ret_pid);
+
+/* --- the timeline (timeline.c) --- */
+
+/* Prints the marks of the sandbox in @dir. */
+int cli_timeline(const char *dir, struct error *e);
 
 /* --- the shim (shim.c) --- */
 

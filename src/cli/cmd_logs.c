@@ -32,13 +32,16 @@
 struct logs_options {
 #define FIELD(name, file, help) bool name;
 	LOGS(FIELD)
-	bool follow;
+	bool follow, timeline;
 };
 
 #define OPT(...) CLI_OPT(logs_options, __VA_ARGS__)
 #define OPTION(name, file, help) OPT(#name, 0, ARG_BOOL, name, NULL, help),
 static const struct arg_option options[] = {
 	LOGS(OPTION) OPT("follow", 'f', ARG_BOOL, follow, NULL, "go on with what is added"),
+	OPT("timeline", 't', ARG_BOOL, timeline, NULL,
+	    "show instead what happened when, from the command to the container's first "
+	    "instruction"),
 };
 
 #define FILE_OF(name, file, help) { file, offsetof(struct logs_options, name) },
@@ -225,6 +228,8 @@ static int cmd_logs(const struct cli *c, void *opts, int nargs, char **args, str
 	if (r < 0)
 		return r;
 	l->dir = dir = cli_sandbox_dir(k.st.sandbox);
+	if (o->timeline)
+		return cli_timeline(dir, e);
 	choose(l, o);
 	r = show_all(l, o->follow, e);
 	for (size_t i = 0; i < ARRAY_SIZE(l->sources); i++)

@@ -62,6 +62,10 @@ int cli_shim_start(const struct cli *c, const char *sandbox, const char *bundle,
 	}
 	if (c->debug)
 		strv_add(&argv, "-debug");
+	if (c->began_us) {
+		strv_add(&argv, "-began");
+		strv_addf(&argv, "%lld", (long long)c->began_us);
+	}
 	strv_add(&argv, "start");
 	return run_shim(&argv, e);
 }

@@ -210,11 +210,13 @@ static void create_finished(void *data, const struct error *e)
 
 void container_continue(struct container *c, const struct error *e)
 {
-	if (e)
+	if (e) {
 		create_fail(c, e);
-	else
+	} else {
 		op_start(&c->op, c->sandbox->loop, "create", create_steps, ARRAY_SIZE(create_steps),
 			 create_finished, c);
+		op_trace(&c->op, sandbox_mark_step, c->sandbox);
+	}
 }
 
 static int create_check(struct sandbox *s, const struct container_params *p, struct error *e)
@@ -240,6 +242,7 @@ int container_create(struct sandbox *s, const struct container_params *p, sandbo
 		oci_spec_free(p->spec);
 		return r;
 	}
+	sandbox_mark(s, 0, "Create arrives");
 	c = xnew(struct container);
 	c->sandbox = s;
 	c->id = xstrdup(p->id);
@@ -379,5 +382,6 @@ int container_delete(struct container *c, sandbox_done_fn *done, void *data, str
 	c->done_data = data;
 	op_start(&c->op, c->sandbox->loop, "delete", delete_steps, ARRAY_SIZE(delete_steps),
 		 delete_finished, c);
+	op_trace(&c->op, sandbox_mark_step, c->sandbox);
 	return 0;
 }

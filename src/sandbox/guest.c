@@ -13,6 +13,7 @@
 #include "base/limits.h"
 #include "base/log.h"
 #include "base/loop.h"
+#include "base/timeline.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -28,6 +29,8 @@ struct guest_request {
 	struct sandbox *sandbox;
 	struct loop_source *deferred;
 	struct error error;
+	const char *method;
+	int64_t sent_us;
 	rpc_reply_fn *fn; /* NULL: forgotten */
 	void *data;
 };
@@ -36,6 +39,7 @@ static void request_end(struct guest_request *rq, const struct error *e,
 			const ProtobufCMessage *resp)
 {
 	list_del(&rq->link);
+	sandbox_mark(rq->sandbox, rq->sent_us, rq->method);
 	if (rq->fn)
 		rq->fn(rq->data, e, resp);
 	free(rq);
@@ -71,7 +75,9 @@ void guest_call(struct sandbox *s, const char *method, const ProtobufCMessage *m
 	struct guest_request *rq = xnew(struct guest_request);
 	int index = rpc_method_index(&grpc__agent_service__descriptor, method);
 
-	*rq = (struct guest_request){ .sandbox = s, .fn = fn, .data = data };
+	*rq = (struct guest_request){
+		.sandbox = s, .method = method, .sent_us = timeline_now(), .fn = fn, .data = data
+	};
 	list_init(&rq->link);
 	list_add(&s->requests, &rq->link);
 	if (s->agent && index >= 0) {

@@ -67,6 +67,8 @@ struct sandbox {
 	struct loop_source *suspicion;   /* while a symptom waits for its cause */
 	struct error symptom;
 	bool share_mounted;
+	int timeline; /* TIMELINE_FILE; -1: not open */
+	unsigned nmarks;
 };
 
 struct process {
@@ -126,6 +128,11 @@ void sandbox_suspect(struct sandbox *s, int code, const char *fmt, ...)
 void sandbox_stop(struct sandbox *s);
 void sandbox_save_state(struct sandbox *s);
 void sandbox_notify(struct process *p, enum sandbox_event ev);
+
+/* timeline.c: what began at @since_us (timeline_now) and ends now; 0: what happens now */
+void sandbox_mark(struct sandbox *s, int64_t since_us, const char *what);
+/* An op_trace_fn; @data is the sandbox. */
+void sandbox_mark_step(void *data, const char *op, const char *step, int64_t since_us);
 
 /* guest.c: requests to the agent */
 /* Continues s->boot. */

@@ -5,6 +5,7 @@
 
 #include "base/log.h"
 #include "base/loop.h"
+#include "base/timeline.h"
 
 #include <errno.h>
 
@@ -41,8 +42,12 @@ static void op_end(struct op *o, const struct error *e)
 
 static void op_log_step(const struct op *o)
 {
-	log_debug("%s: %s: %lld ms", o->name, o->steps[o->at].name,
-		  (long long)(loop_now_ms() - o->began));
+	const char *step = o->steps[o->at].name;
+
+	log_debug("%s: %s: %lld ms", o->name, step,
+		  (long long)(timeline_now() - o->began_us) / 1000);
+	if (o->trace)
+		o->trace(o->trace_data, o->name, step, o->began_us);
 }
 
 static void op_run(struct loop_source *s, void *data)
@@ -60,7 +65,7 @@ static void op_run(struct loop_source *s, void *data)
 		const struct op_step *step = &o->steps[o->at];
 		int r;
 
-		o->began = loop_now_ms();
+		o->began_us = timeline_now();
 		r = step->run(o->data, &e);
 		if (r == -EINPROGRESS)
 			return;
@@ -89,6 +94,12 @@ void op_start(struct op *o, struct loop *l, const char *name, const struct op_st
 		.done = done,
 	};
 	op_defer(o);
+}
+
+void op_trace(struct op *o, op_trace_fn *fn, void *data)
+{
+	o->trace = fn;
+	o->trace_data = data;
 }
 
 void op_continue(struct op *o, const struct error *e)

@@ -27,14 +27,19 @@ struct op_step {
 
 typedef void op_done_fn(void *data, const struct error *e); /* @e NULL: success */
 
+/* A step of an operation that began then has ended, well or not. */
+typedef void op_trace_fn(void *data, const char *op, const char *step, int64_t began_us);
+
 struct op {
 	const char *name;
 	struct loop *loop;
 	const struct op_step *steps;
 	size_t n, at;
 	bool active;
-	int64_t began; /* the step at hand, by loop_now_ms */
-	void *data;    /* of the steps and of done */
+	int64_t began_us;   /* the step at hand, by timeline_now */
+	op_trace_fn *trace; /* NULL: nobody wants to know */
+	void *trace_data;
+	void *data; /* of the steps and of done */
 	op_done_fn *done;
 	struct loop_source *deferred;
 	struct error result; /* code 0 unless a step failed asynchronously */
@@ -44,6 +49,8 @@ struct op {
  * and must be idle. */
 void op_start(struct op *o, struct loop *l, const char *name, const struct op_step *steps, size_t n,
 	      op_done_fn *done, void *data);
+/* Tells @fn of each step's end, until the operation is done. Call right after op_start. */
+void op_trace(struct op *o, op_trace_fn *fn, void *data);
 /* Ends the step that returned -EINPROGRESS: @e NULL for success. Ignored when no step waits. */
 void op_continue(struct op *o, const struct error *e);
 /* Undoes what was done and forgets the operation without calling `done`. */

@@ -43,8 +43,10 @@ struct sandbox *sandbox_new(const struct sandbox_params *p)
 	s->event = p->event;
 	s->event_data = p->data;
 	s->sock = xasprintf("%s/vsock", s->dir);
-	s->vsock_fd = s->fs_fd = s->cgroup_fd = s->log_stream = s->log_file = -1;
+	s->vsock_fd = s->fs_fd = s->cgroup_fd = s->log_stream = s->log_file = s->timeline = -1;
 	s->dirfd = open(s->dir, O_PATH | O_DIRECTORY | O_CLOEXEC);
+	if (p->began_us)
+		sandbox_mark(s, p->began_us, "the sandbox's owner starts");
 	list_init(&s->boot_waiters);
 	list_init(&s->containers);
 	list_init(&s->attached);
@@ -262,6 +264,7 @@ void sandbox_free(struct sandbox *s)
 	attached_drop_all(s);
 	share_done(s);
 	cgroup_leave(s);
+	fd_close(s->timeline);
 	fd_close(s->dirfd);
 	path_remove_tree_at(AT_FDCWD, s->dir);
 	config_free(s->config);
@@ -529,4 +532,5 @@ void sandbox_boot(struct sandbox *s)
 		return;
 	s->state = SANDBOX_BOOTING;
 	op_start(&s->boot, s->loop, "boot", boot_steps, ARRAY_SIZE(boot_steps), boot_finished, s);
+	op_trace(&s->boot, sandbox_mark_step, s);
 }

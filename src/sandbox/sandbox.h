@@ -55,9 +55,10 @@ typedef void sandbox_event_fn(void *data, enum sandbox_event ev, struct process 
 typedef void sandbox_done_fn(void *data, const struct error *e); /* @e NULL: success */
 
 struct sandbox_params {
-	const char *id;  /* name of the directory */
-	const char *dir; /* /run/caisson/<sandbox>, exists; holds all files of the sandbox */
-	const char *ns;  /* containerd namespace, "caisson" for the command line */
+	const char *id;   /* name of the directory */
+	const char *dir;  /* /run/caisson/<sandbox>, exists; holds all files of the sandbox */
+	const char *ns;   /* containerd namespace, "caisson" for the command line */
+	int64_t began_us; /* timeline_now when somebody wanted the sandbox; 0: unknown */
 	const char *bundle;
 	struct config *config; /* taken */
 	struct loop *loop;

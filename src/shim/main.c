@@ -12,6 +12,8 @@
 #include "base/args.h"
 #include "base/log.h"
 #include "base/path.h"
+#include "base/str.h"
+#include "base/timeline.h"
 
 #include <errno.h>
 #include <unistd.h>
@@ -31,6 +33,8 @@ static const struct arg_option options[] = {
 	OPT("socket", ARG_STRING, socket, "PATH", "where to serve the Task service"),
 	OPT("config", ARG_STRING, config, "FILE", "configuration.toml to use"),
 	OPT("debug", ARG_BOOL, debug, NULL, "log more"),
+	OPT("began", ARG_STRING, began, "US",
+	    "CLOCK_MONOTONIC when the caller began, for the timeline"),
 	{ "version", 'v', ARG_BOOL, offsetof(struct shim_options, version), NULL,
 	  "print the version" },
 	{ "help", 'h', ARG_BOOL, offsetof(struct shim_options, help), NULL, "print this help" },
@@ -59,10 +63,16 @@ static int usage(void)
 static int check(struct shim_options *o, struct error *e)
 {
 	int r = id_check(o->id, "sandbox id", e);
+	uint64_t began;
 
 	if (r == 0)
 		r = id_check(o->ns, "namespace", e);
-	return r;
+	if (r < 0 || !o->began)
+		return r;
+	if (str_to_u64(o->began, 10, &began) < 0 || !began || began > (uint64_t)o->began_us)
+		return error_plain(e, EINVAL, "-began %s is no time that has passed", o->began);
+	o->began_us = (int64_t)began;
+	return 0;
 }
 
 static int run_action(struct shim_options *o, const char *name, struct error *e)
@@ -79,7 +89,7 @@ static int run_action(struct shim_options *o, const char *name, struct error *e)
 
 int main(int argc, char **argv)
 {
-	struct shim_options o = { .ns = "default", .bundle = "." };
+	struct shim_options o = { .ns = "default", .bundle = ".", .began_us = timeline_now() };
 	struct error e = ERROR_INIT;
 	int first = args_parse(&spec, argc, argv, &o, &e);
 	int r = first;

@@ -75,6 +75,7 @@ static int shim_init(struct shim *s, const struct shim_options *o, struct config
 		.id = o->id,
 		.dir = s->dir,
 		.ns = o->ns,
+		.began_us = o->began_us,
 		.bundle = o->bundle,
 		.config = cfg,
 		.loop = s->loop,

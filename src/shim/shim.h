@@ -15,6 +15,8 @@
 struct shim_options {
 	const char *ns, *id, *address, *publish_binary, *bundle, *socket, *config;
 	bool debug, version, info, help;
+	const char *began;
+	int64_t began_us; /* @began, or when this program did */
 };
 
 struct shim {

@@ -196,6 +196,27 @@ static void test_abandoned_early(void **state)
 	assert_string_equal(t->text, "");
 }
 
+static void on_step(void *data, const char *op, const char *step, int64_t began_us)
+{
+	struct trace *t = data;
+
+	assert_true(began_us > 0);
+	snprintf(t->text + strlen(t->text), sizeof(t->text) - strlen(t->text), "<%s>", step);
+}
+
+static void test_trace(void **state)
+{
+	struct trace *t = *state;
+
+	t->wait_b = true;
+	op_start(&t->op, t->loop, "test", steps, ARRAY_SIZE(steps), done, t);
+	op_trace(&t->op, on_step, t);
+	loop_run_once(t->loop, 0);
+	op_continue(&t->op, NULL);
+	loop_run_once(t->loop, 0);
+	assert_string_equal(t->text, "a<a>b<b>c<c>.");
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -204,6 +225,7 @@ int main(void)
 		cmocka_unit_test_setup_teardown(test_failure_with_text, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_waiting, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_waiting_fails, setup, teardown),
+		cmocka_unit_test_setup_teardown(test_trace, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_abandoned, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_abandoned_early, setup, teardown),
 	};

@@ -1,0 +1,72 @@
+#!/usr/bin/env bats
+# SPDX-License-Identifier: Apache-2.0
+# The guest itself: its kernel's configuration, the kernel that the other tests do not use, and where a start's time went.
+
+load lib.bash
+
+setup_file() {
+	[ "$(id -u)" -eq 0 ] || skip "needs root"
+	fixture_up
+}
+teardown_file() { fixture_down; }
+teardown() { assert_clean; }
+
+builder="$BATS_TEST_DIRNAME/../../guest"
+
+# at MARK: the milliseconds in front of the only line with that mark.
+at() {
+	awk -v what="$1" 'index($0, what) { n++; at = $1 } END { if (n != 1) exit 1; print at }' "$T/timeline"
+}
+
+before() {
+	awk -v a="$(at "$1")" -v b="$(at "$2")" 'BEGIN { exit !(a <= b) }' || {
+		echo "\"$1\" is not before \"$2\":"
+		cat "$T/timeline"
+		return 1
+	}
+}
+
+@test "the timeline joins host and guest, in the order of causes" {
+	bundle "$T/t" sleep 600
+	c create --bundle "$T/t" gt
+	c start gt
+	told() {
+		c logs --timeline gt >"$T/timeline"
+		grep -q ' guest  StartContainer' "$T/timeline"
+	}
+	wait_for 30 told
+	grep -q "the guest's clock is placed to within" "$T/timeline"
+	before "the sandbox's owner starts" "Create arrives"
+	before "Create arrives" "boot: start the virtual machine"
+	before "boot: start the virtual machine" "the agent starts"
+	before "the agent starts" "the agent listens"
+	before "host   CreateSandbox" "guest  CreateSandbox"
+	before "guest  CreateSandbox" "host   CreateContainer"
+	before "host   CreateContainer" "guest  CreateContainer"
+	before "guest  CreateContainer" "guest  StartContainer"
+	c delete --force gt
+}
+
+@test "the guest's own kernel has what containers need" {
+	[[ $(jq -r .kernel "$CAISSON_BUILD/guest/guest.json") == *-caisson ]] || skip "the guest has Debian's kernel (make guest-kernel)"
+	run_container cat /proc/config.gz >"$T/config.gz"
+	run "$builder/check-config" "$T/config.gz"
+	[ "$status" -eq 0 ]
+	[[ $output == *"cgroups: complete"* ]]
+}
+
+# The same agent with the kernel that $CAISSON_BUILD/guest was not made of.
+@test "containers run with the other kernel" {
+	local other=own
+
+	[[ $(jq -r .kernel "$CAISSON_BUILD/guest/guest.json") != *-caisson ]] || other=debian
+	run "$builder/build" --kernel "$other" --agent "$CAISSON_BUILD/src/agent/caisson-agent" --out "$T/guest"
+	[ "$status" -eq 0 ] || skip "$output"
+	sed "s|$CAISSON_BUILD/guest/|$T/guest/|" "$CONF" >"$T/other.toml"
+	CONF=$T/other.toml
+	bundle "$T/o" sh -c 'uname -r; echo here >/tmp/x && cat /tmp/x; exit 7'
+	run c run --bundle "$T/o" go
+	[ "$status" -eq 7 ]
+	[ "${lines[0]}" = "$(jq -r .kernel "$T/guest/guest.json")" ]
+	[ "${lines[1]}" = here ]
+}
