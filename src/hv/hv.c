@@ -97,6 +97,9 @@ struct pending_event {
 	struct loop_source *source;
 	enum hv_event event;
 	char *text;
+	hv_done_fn *done; /* an answer instead of an event */
+	void *done_data;
+	struct error error;
 };
 
 static void event_free(struct pending_event *p)
@@ -111,16 +114,39 @@ static void event_deliver(struct loop_source *s, void *data)
 {
 	struct pending_event *p = data;
 	autofree char *text = take_ptr(p->text);
-	enum hv_event ev = p->event;
+	struct pending_event copy = *p;
 	struct hv *h = p->hv;
 
 	event_free(p);
-	h->event(h, ev, text, h->data);
+	if (copy.done)
+		copy.done(h, copy.error.code ? &copy.error : NULL, copy.done_data);
+	else
+		h->event(h, copy.event, text, h->data);
+}
+
+static struct pending_event *event_new(struct hv *h)
+{
+	struct pending_event *p = xnew(struct pending_event);
+
+	p->hv = h;
+	list_init(&p->link);
+	list_add(&h->events, &p->link);
+	p->source = loop_add_defer(h->loop, event_deliver, p);
+	return p;
+}
+
+void hv_answer(struct hv *h, hv_done_fn *fn, const struct error *e, void *data)
+{
+	struct pending_event *p = event_new(h);
+
+	p->done = fn;
+	p->done_data = data;
+	error_copy(&p->error, e);
 }
 
 void hv_emit(struct hv *h, enum hv_event ev, const char *fmt, ...)
 {
-	struct pending_event *p = xnew(struct pending_event);
+	struct pending_event *p = event_new(h);
 	char text[ERROR_TEXT_MAX];
 	va_list ap;
 
@@ -128,12 +154,8 @@ void hv_emit(struct hv *h, enum hv_event ev, const char *fmt, ...)
 	vsnprintf(text, sizeof(text), fmt, ap);
 	va_end(ap);
 	str_make_printable(text);
-	p->hv = h;
 	p->event = ev;
 	p->text = xstrdup(text);
-	list_init(&p->link);
-	list_add(&h->events, &p->link);
-	p->source = loop_add_defer(h->loop, event_deliver, p);
 }
 
 void hv_free(struct hv *h)

@@ -47,6 +47,9 @@ enum hv_event {
 };
 /* Called from the loop with nothing of the driver on the stack: @h may be freed in it. */
 typedef void hv_event_fn(struct hv *h, enum hv_event ev, const char *text, void *data);
+/* Answers a request that takes time: @e NULL for success. As an event: from the loop, and not after
+ * hv_free. */
+typedef void hv_done_fn(struct hv *h, const struct error *e, void *data);
 
 /* All strings are copied by hv_new; descriptors are borrowed until start returns. */
 struct hv_config {
@@ -72,6 +75,10 @@ struct hv_config {
 		*seccomp; /* the -sandbox value of QEMU; NULL: driver's default (on, all denied) */
 	bool free_page_reporting;
 	const char *entropy; /* /dev/urandom */
+	/* What may come after the start. max_vcpus (above) and these decide what is prepared. */
+	unsigned hotplug_slots; /* devices that can be added; 0: none */
+	uint64_t max_mem_mib;   /* memory that resize may reach; 0: what it started with */
+	bool mem_dimms;         /* memory grows by modules instead of virtio-mem */
 };
 
 enum hv_dev_type { HV_DEV_VHOST_USER_VSOCK, HV_DEV_VHOST_USER_FS, HV_DEV_TAP, HV_DEV_BLK };
@@ -87,7 +94,11 @@ struct hv_dev {
 	unsigned queues;     /* fs, blk; 0: one */
 	const char *path;    /* blk: image */
 	bool readonly;
-	const char *mac; /* tap */
+	const char *mac;  /* tap */
+	char pci_path[8]; /* set by a hot add: "10/00", where the guest finds it (root port, slot)
+			   */
+	hv_done_fn *done; /* of add and remove while the VM runs */
+	void *data;
 };
 
 struct hv_size {
@@ -108,11 +119,18 @@ struct hv_ops {
 		struct error *e); /* asks nothing of the guest: the VMM is killed; EXITED follows */
 	int (*pause)(struct hv *h, bool on,
 		     struct error *e); /* asks; HV_EVENT_PAUSED or _RESUMED answers */
-	int (*save)(struct hv *h, int dirfd, struct error *e);
-	int (*add)(struct hv *h, struct hv_dev *d,
-		   struct error *e); /* before start: cold; after: hot */
+	/* Writes the state of a paused VM's devices to @fd; its memory is what @cfg.memory names. */
+	int (*save)(struct hv *h, int fd, hv_done_fn *done, void *data, struct error *e);
+	/* Before start: cold, 0. After it: hot, -EINPROGRESS, and d->done answers when the VMM has
+	 * the device; the guest finds it a moment later. */
+	int (*add)(struct hv *h, struct hv_dev *d, struct error *e);
+	/* Of a device that was added hot, named by d->id: -EINPROGRESS, and d->done answers when
+	 * the guest has let go of it, or has not within HV_REMOVE_MS. */
 	int (*remove)(struct hv *h, struct hv_dev *d, struct error *e);
-	int (*resize)(struct hv *h, const struct hv_size *want, struct hv_size *ret_got,
+	/* Grows or shrinks the running VM. 0: it has that size; -EINPROGRESS: @done answers, with
+	 * an error also where a part was reached. vCPUs become present, the guest's agent brings
+	 * them online; they do not become fewer. One at a time: -EBUSY. */
+	int (*resize)(struct hv *h, const struct hv_size *want, hv_done_fn *done, void *data,
 		      struct error *e);
 	void (*free)(struct hv *h); /* the driver's own state; the VMM is dead by then */
 };
@@ -139,6 +157,11 @@ struct hv *hv_new(const struct hv_ops *ops, const struct hv_config *cfg, struct 
 void hv_free(struct hv *h); /* kills a running VMM and waits for it */
 DEFINE_AUTOPTR(hv, hv_free);
 
+/* Bound on a guest that is asked to let go of a device or of memory. */
+#define HV_REMOVE_MS 15000
+
+/* For drivers: delivers the answer from the loop, in order with events. @e is copied. */
+void hv_answer(struct hv *h, hv_done_fn *fn, const struct error *e, void *data);
 /* For drivers: delivers the event from the loop, in order. */
 void hv_emit(struct hv *h, enum hv_event ev, const char *fmt, ...)
 	__attribute__((format(printf, 3, 4)));

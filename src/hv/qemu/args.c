@@ -14,25 +14,49 @@
  * find through ACPI. vhost-user devices need VIRTIO_F_VERSION_1. QEMU leaves the RTC out under KVM,
  * and the kernel then looks for it for tens of thousands of exits. q35 is left without the
  * controllers that no guest of ours uses: less time to probe, less to attack.
+ *
+ * Devices come later through root ports. q35's are served by ACPI, which the guest answers in
+ * some 20 ms. microvm gets a PCIe bus for them; its firmware has no word about hot-plug, so the
+ * kernel is told to serve the ports itself (pcie_ports=native), which takes it some 150 ms, and
+ * 5 s to let go of a device, since that is a button that could still be pressed again.
  */
 static const struct qemu_machine machines[] = {
-	{ "microvm", QEMU_ON_MICROVM, "acpi=on,pcie=off,rtc=on,usb=off", "device",
-	  "virtio-mmio.force-legacy=false", 20 },
-	{ "q35", QEMU_ON_Q35, "usb=off,sata=off,smbus=off,vmport=off", "pci", NULL, 24 },
+	{ "microvm", QEMU_ON_MICROVM, "acpi=on,rtc=on,usb=off,pcie=", "on", "device",
+	  "virtio-mmio.force-legacy=false", 20, false },
+	{ "q35", QEMU_ON_Q35, "usb=off,sata=off,smbus=off,vmport=off", "", "pci", NULL, 24, true },
 };
 
-const struct qemu_machine *qemu_machine_find(const char *name, struct error *e)
+static bool grows(const struct hv_config *c)
 {
-	if (str_empty(name))
-		return &machines[0];
-	for (size_t i = 0; i < ARRAY_SIZE(machines); i++)
-		if (str_eq(machines[i].name, name))
+	return c->max_mem_mib > c->mem_mib;
+}
+
+const struct qemu_machine *qemu_machine_find(const struct hv_config *c, struct error *e)
+{
+	bool named = !str_empty(c->machine);
+
+	for (size_t i = 0; i < ARRAY_SIZE(machines); i++) {
+		if (named ? !str_eq(machines[i].name, c->machine) : grows(c) && !machines[i].memory)
+			continue;
+		if (!grows(c) || machines[i].memory)
 			return &machines[i];
+		error_plain(e, EOPNOTSUPP,
+			    "machine type %s cannot be given memory while it runs: set "
+			    "hypervisor.qemu.machine_type to q35, or "
+			    "runtime.static_sandbox_resource_mgmt to true",
+			    c->machine);
+		return NULL;
+	}
 	error_plain(e, EINVAL,
 		    "machine type \"%.64s\" is not supported: hypervisor.qemu.machine_type is "
 		    "microvm or q35",
-		    name);
+		    c->machine);
 	return NULL;
+}
+
+bool qemu_spare_vcpus(const struct hv_config *c, const struct qemu_machine *m)
+{
+	return c->max_vcpus > c->vcpus && !(m->on & QEMU_ON_Q35 && c->accel == HV_ACCEL_KVM);
 }
 
 #define ALWAYS 0
@@ -60,7 +84,10 @@ static const struct kernel_param kernel_params[] = {
 	{ "cryptomgr.notests", ALWAYS },
 	/* No configuration space: the bus is not there (pcie=off), and looking for it is an error
 	 * message. */
-	{ "pci=off", QEMU_ON_MICROVM },
+	{ "pci=off", QEMU_ON_MICROVM | QEMU_ON_NO_PORTS },
+	{ "pcie_ports=native", QEMU_ON_MICROVM | QEMU_ON_PORTS },
+	/* Memory that comes is used without anybody saying so. */
+	{ "memhp_default_state=online", QEMU_ON_GROW },
 	/* Tables of the tracers, which emulation builds for 180 ms: names of weak functions, of
 	 * enums in events, and the files of tracefs, which are left for debugging. */
 	{ "initcall_blacklist=ftrace_check_for_weak_functions,trace_eval_init,tracer_init_tracefs",
@@ -74,7 +101,9 @@ static unsigned vm_on(const struct qemu_vm *vm)
 	const struct hv_config *c = vm->cfg;
 
 	return vm->machine->on | (c->accel == HV_ACCEL_KVM ? QEMU_ON_KVM : QEMU_ON_TCG) |
-	       (c->debug ? QEMU_ON_DEBUG : QEMU_ON_QUIET);
+	       (c->debug ? QEMU_ON_DEBUG : QEMU_ON_QUIET) |
+	       (c->hotplug_slots ? QEMU_ON_PORTS : QEMU_ON_NO_PORTS) |
+	       (grows(c) ? QEMU_ON_GROW : 0);
 }
 
 char *qemu_cmdline(const struct qemu_vm *vm)
@@ -89,6 +118,8 @@ char *qemu_cmdline(const struct qemu_vm *vm)
 	 * hangs now and then. */
 	if (vm->tsc_khz && on & QEMU_ON_TCG)
 		strv_addf(&words, "tsc_early_khz=%u", vm->tsc_khz);
+	if (qemu_spare_vcpus(vm->cfg, vm->machine))
+		strv_addf(&words, "maxcpus=%u", vm->cfg->vcpus);
 	if (vm->root)
 		strv_addf(&words, "root=%s ro", vm->root);
 	if (!str_empty(vm->cfg->cmdline))
@@ -135,6 +166,9 @@ int qemu_check_config(const struct hv_config *c, struct error *e)
 	if (r == 0 && c->mem_mib < 64)
 		r = error_plain(e, EINVAL, "%llu MiB of memory: a guest needs 64 at least",
 				(unsigned long long)c->mem_mib);
+	if (r == 0 && c->hotplug_slots > QEMU_PORTS_MAX)
+		r = error_plain(e, EINVAL, "%u slots for devices: %d are possible",
+				c->hotplug_slots, QEMU_PORTS_MAX);
 	return r;
 }
 
@@ -245,15 +279,70 @@ static void own_dev_args(const struct qemu_vm *vm, struct strv *a)
 	}
 }
 
+/* A port is small: what comes is a virtio device, which needs no I/O ports. */
+static void port_args(const struct qemu_vm *vm, struct strv *a)
+{
+	for (unsigned i = 0; i < vm->cfg->hotplug_slots; i++) {
+		strv_add(a, "-device");
+		strv_addf(a,
+			  "pcie-root-port,id=" QEMU_PORT
+			  "%u,bus=pcie.0,addr=%#x,chassis=%u,slot=%u,"
+			  "io-reserve=0",
+			  i, QEMU_PORT_ADDR + i, i + 1, i + 1);
+	}
+}
+
+static void cpu_args(const struct qemu_vm *vm, struct strv *a)
+{
+	const struct hv_config *c = vm->cfg;
+
+	strv_add(a, "-smp");
+	if (c->max_vcpus <= c->vcpus)
+		strv_addf(a, "%u", c->vcpus);
+	else if (qemu_spare_vcpus(vm->cfg, vm->machine))
+		strv_addf(a, "%u", c->max_vcpus);
+	else
+		strv_addf(a, "%u,maxcpus=%u,sockets=1,cores=%u,threads=1", c->vcpus, c->max_vcpus,
+			  c->max_vcpus);
+}
+
+/* Memory that may come: one device that the guest is given blocks of, or slots for modules. */
+static void memory_args(const struct qemu_vm *vm, struct strv *a)
+{
+	const struct hv_config *c = vm->cfg;
+	unsigned long long mem = c->mem_mib, max = c->max_mem_mib;
+
+	strv_add(a, "-m");
+	if (grows(c))
+		strv_addf(a, "%lluM,slots=%d,maxmem=%lluM", mem, LIMIT_HV_DIMMS,
+			  max + QEMU_DIMM_BLOCK_MIB);
+	else
+		strv_addf(a, "%lluM", mem);
+	strv_add(a, "-object");
+	strv_addf(a, "memory-backend-memfd,id=mem,size=%lluM,share=on", mem);
+	if (!grows(c) || c->mem_dimms)
+		return;
+	strv_add(a, "-object");
+	strv_addf(a, "memory-backend-memfd,id=mem-more,size=%lluM,share=on",
+		  (max - mem + QEMU_MEM_BLOCK_MIB - 1) / QEMU_MEM_BLOCK_MIB * QEMU_MEM_BLOCK_MIB);
+	strv_add(a, "-device");
+	strv_addf(a,
+		  "virtio-mem-pci,id=" QEMU_MEM_DEVICE
+		  ",memdev=mem-more,requested-size=0,block-size=%dM",
+		  QEMU_MEM_BLOCK_MIB);
+}
+
 static void machine_args(const struct qemu_vm *vm, struct strv *a)
 {
 	const struct hv_config *c = vm->cfg;
 	bool kvm = c->accel == HV_ACCEL_KVM;
-	unsigned long long mem = c->mem_mib;
+	const char *ports = vm->machine->ports;
 
+	if (!c->hotplug_slots && *ports)
+		ports = "off";
 	strv_add(a, "-machine");
-	strv_addf(a, "%s,%s,memory-backend=mem,mem-merge=off,dump-guest-core=off",
-		  vm->machine->name, vm->machine->options);
+	strv_addf(a, "%s,%s%s,memory-backend=mem,mem-merge=off,dump-guest-core=off",
+		  vm->machine->name, vm->machine->options, ports);
 	if (vm->machine->global) {
 		strv_add(a, "-global");
 		strv_add(a, vm->machine->global);
@@ -268,12 +357,9 @@ static void machine_args(const struct qemu_vm *vm, struct strv *a)
 	strv_addf(a, "%s%s%s", kvm ? "host" : "max,la57=off,erms=off",
 		  str_empty(c->cpu_features) ? "" : ",",
 		  str_empty(c->cpu_features) ? "" : c->cpu_features);
-	strv_add(a, "-smp");
-	strv_addf(a, "%u", c->vcpus);
-	strv_add(a, "-m");
-	strv_addf(a, "%lluM", mem);
-	strv_add(a, "-object");
-	strv_addf(a, "memory-backend-memfd,id=mem,size=%lluM,share=on", mem);
+	cpu_args(vm, a);
+	memory_args(vm, a);
+	port_args(vm, a);
 }
 
 static int kernel_args(const struct qemu_vm *vm, struct strv *a, struct error *e)

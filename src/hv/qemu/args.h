@@ -24,19 +24,38 @@ enum {
 	QEMU_ON_KVM = 1 << 3,
 	QEMU_ON_DEBUG = 1 << 4,
 	QEMU_ON_QUIET = 1 << 5,
+	QEMU_ON_PORTS = 1 << 6,    /* slots for devices that come later */
+	QEMU_ON_NO_PORTS = 1 << 7, /* none */
+	QEMU_ON_GROW = 1 << 8,     /* memory that comes later */
 };
+
+/* Root ports for devices that come later: their names end in a number from 0, their address on the
+ * root bus is this and the number. */
+#define QEMU_PORT "port"
+#define QEMU_PORT_ADDR 0x10
+#define QEMU_PORTS_MAX 15
+/* The device that gives a guest more memory. */
+#define QEMU_MEM_DEVICE "vmem"
+#define QEMU_MEM_BLOCK_MIB 2    /* of it */
+#define QEMU_DIMM_BLOCK_MIB 128 /* of a memory module: what the guest's kernel takes at once */
 
 struct qemu_machine {
 	const char *name;    /* of -machine and of the key machine_type */
 	unsigned on;         /* QEMU_ON_* of the tables */
 	const char *options; /* of -machine */
+	const char *ports;   /* more of them, where there are slots for devices that come later */
 	const char *bus;     /* what the names of virtio devices end in */
 	const char *global;  /* -global, NULL: none */
 	size_t max_devices;  /* of hv_dev */
+	bool memory;         /* memory can come later */
 };
 
-/* The machine for this name, the default one for NULL. NULL and the reason. */
-const struct qemu_machine *qemu_machine_find(const char *name, struct error *e);
+/* The machine of this name; where there is none, the fastest that can do what is asked for. NULL
+ * and the reason. */
+const struct qemu_machine *qemu_machine_find(const struct hv_config *c, struct error *e);
+/* Whether the vCPUs up to max_vcpus are there from the start, for the guest to bring online. Only
+ * q35 under KVM gets them later: microvm cannot, and an emulated guest's kernel may ignore them. */
+bool qemu_spare_vcpus(const struct hv_config *c, const struct qemu_machine *m);
 
 struct qemu_vm {
 	const struct hv_config *cfg;

@@ -13,15 +13,11 @@
 #include "hv/qemu/qemu.h"
 
 #include "base/fd.h"
-#include "base/limits.h"
 #include "base/log.h"
 #include "base/loop.h"
 #include "base/proc.h"
-#include "hv/hv.h"
-#include "hv/jail.h"
-#include "hv/qemu/args.h"
 #include "hv/qemu/paths.h"
-#include "hv/qemu/qmp_client.h"
+#include "hv/qemu/state.h"
 #include "hv/vmlog.h"
 
 #include <errno.h>
@@ -33,33 +29,8 @@
 
 #define PANIC_GRACE_MS 2000
 #define KVM_DEVICE "/dev/kvm"
-
-enum qemu_state { QEMU_NEW, QEMU_PREPARED, QEMU_RUNNING, QEMU_ENDED };
-
-struct qemu {
-	struct hv hv;
-	enum qemu_state state;
-	const struct qemu_machine *machine;
-	char *program, *kernel, *initrd;      /* resolved */
-	const char *root;                     /* for the kernel; NULL without an image */
-	struct hv_dev devs[LIMIT_HV_DEVICES]; /* strings and descriptors owned */
-	size_t ndevs;
-	struct jail jail;
-	int cgroup_fd, entropy_fd;
-	uint64_t oom_before; /* OOM kills in the cgroup when QEMU started */
-	struct qmp_client *qmp;
-	struct vmlog *console, *errors;
-	struct loop_source *child, *panic_timer;
-	char *panic; /* the kernel's line; NULL: did not panic */
-	bool panic_told;
-	bool stopping;   /* we killed it */
-	const char *end; /* what the guest did, NULL: nothing known */
-};
-
-static struct qemu *qemu_of(struct hv *h)
-{
-	return container_of(h, struct qemu, hv);
-}
+/* Sets of descriptors made at the start have the descriptor's number. */
+#define FIRST_FDSET 65536
 
 static void qemu_init(struct hv *h)
 {
@@ -68,71 +39,38 @@ static void qemu_init(struct hv *h)
 	q->jail = JAIL_INIT;
 	q->cgroup_fd = -1;
 	q->entropy_fd = -1;
+	q->next_fdset = FIRST_FDSET;
+	list_init(&q->hot);
+	q->resize.job = QMP_JOB_INIT;
 }
 
-static void dev_done(struct hv_dev *d)
+int qemu_not_running(struct error *e)
 {
-	free((char *)d->id);
-	free((char *)d->socket);
-	free((char *)d->tag);
-	free((char *)d->path);
-	free((char *)d->mac);
-	fd_close(d->fd);
-	*d = (struct hv_dev){ .fd = -1 };
-}
-
-static char *dup_or_null(const char *s)
-{
-	return s ? xstrdup(s) : NULL;
-}
-
-/* What stands behind a device: a descriptor now, or a path to connect to when the VM starts. */
-static int dev_open(const struct hv_dev *d, int *ret_fd, struct error *e)
-{
-	bool vhost = d->type == HV_DEV_VHOST_USER_VSOCK || d->type == HV_DEV_VHOST_USER_FS;
-	int fd = d->fd;
-
-	if (fd < 0 && d->type == HV_DEV_BLK && d->path) {
-		fd = open(d->path, (d->readonly ? O_RDONLY : O_RDWR) | O_CLOEXEC);
-		if (fd < 0)
-			return error_set(e, errno, "open disk %s", d->path);
-	}
-	if (fd < 0 && !(vhost && d->socket))
-		return error_plain(e, EINVAL, "device %s has nothing behind it", d->id);
-	*ret_fd = fd;
-	return 0;
+	return error_plain(e, ESRCH, "the VM is not running");
 }
 
 static int qemu_add(struct hv *h, struct hv_dev *d, struct error *e)
 {
 	struct qemu *q = qemu_of(h);
-	struct hv_dev *own = &q->devs[q->ndevs];
-	int fd = -1, r = qemu_check_dev(d, e);
+	int r = qemu_check_dev(d, e);
 
 	if (r < 0)
 		return r;
-	if (q->state != QEMU_NEW)
-		return error_plain(e, EOPNOTSUPP,
-				   "device %s: the QEMU driver cannot add devices to a running VM",
-				   d->id);
-	if (q->ndevs >= LIMIT_HV_DEVICES)
-		return error_plain(e, ENOSPC, "device %s: a VM takes %d at most", d->id,
-				   LIMIT_HV_DEVICES);
-	for (size_t i = 0; i < q->ndevs; i++)
-		if (str_eq(q->devs[i].id, d->id))
-			return error_plain(e, EEXIST, "device %s is there already", d->id);
-	r = dev_open(d, &fd, e);
-	if (r < 0)
-		return r;
-	*own = *d;
-	own->fd = fd;
-	own->id = xstrdup(d->id);
-	own->socket = dup_or_null(d->socket);
-	own->tag = dup_or_null(d->tag);
-	own->path = dup_or_null(d->path);
-	own->mac = dup_or_null(d->mac);
-	q->ndevs++;
-	return 0;
+	switch (q->state) {
+	case QEMU_NEW:
+		return qemu_dev_add_cold(q, d, e);
+	case QEMU_RUNNING:
+		return qemu_hotplug_add(q, d, e);
+	default:
+		return qemu_not_running(e);
+	}
+}
+
+static int qemu_remove(struct hv *h, struct hv_dev *d, struct error *e)
+{
+	struct qemu *q = qemu_of(h);
+
+	return q->state == QEMU_RUNNING ? qemu_hotplug_remove(q, d, e) : qemu_not_running(e);
 }
 
 static int prepare_image(struct qemu *q, struct error *e)
@@ -153,7 +91,7 @@ static int prepare_image(struct qemu *q, struct error *e)
 				   "exclude each other");
 	r = qemu_image_root(c->image, &q->root, e);
 	if (r == 0)
-		r = qemu_add(&q->hv, &disk, e);
+		r = qemu_dev_add_cold(q, &disk, e);
 	if (r < 0)
 		return r;
 	/* The first disk is vda. */
@@ -201,9 +139,9 @@ static int qemu_prepare(struct hv *h, struct error *e)
 		return r;
 	if (q->state != QEMU_NEW)
 		return error_plain(e, EINVAL, "the VM is prepared already");
-	q->machine = qemu_machine_find(c->machine, e);
+	q->machine = qemu_machine_find(c, e);
 	if (!q->machine)
-		return -EINVAL;
+		return e ? e->code : -EINVAL;
 	r = qemu_find_program(c->path, &q->program, e);
 	if (r == 0)
 		r = qemu_find_kernel(c, &q->kernel, e);
@@ -211,6 +149,7 @@ static int qemu_prepare(struct hv *h, struct error *e)
 		r = qemu_find_initrd(c, &q->initrd, e);
 	if (r == 0)
 		r = prepare_image(q, e);
+	q->resize.now = (struct hv_size){ .vcpus = c->vcpus, .mem_mib = c->mem_mib };
 	if (r == 0 && q->ndevs > q->machine->max_devices)
 		r = error_plain(e, ENOSPC, "%zu devices: machine %s takes %zu", q->ndevs,
 				q->machine->name, q->machine->max_devices);
@@ -265,6 +204,8 @@ static void qmp_event(const char *name, const struct json *data, void *arg)
 		event_shutdown(q, data);
 	else if (str_eq(name, "GUEST_PANICKED") && !q->panic)
 		q->panic = xstrdup("Kernel panic (told by pvpanic, nothing on the console)");
+	else
+		qemu_hotplug_event(q, name, data);
 }
 
 /* "oom_kill N" of the cgroup: memory.events of v2, memory.oom_control of v1. 0 where there is none.
@@ -370,13 +311,10 @@ static int ends_make(struct ends *x, struct error *e)
 static int connect_devs(struct qemu *q, struct error *e)
 {
 	for (size_t i = 0; i < q->ndevs; i++) {
-		struct hv_dev *d = &q->devs[i];
+		int r = qemu_dev_connect(&q->devs[i], e);
 
-		if (d->fd >= 0)
-			continue;
-		d->fd = unix_connect(d->socket, SOCK_STREAM);
-		if (d->fd < 0)
-			return error_set(e, d->fd, "connect device %s to %s", d->id, d->socket);
+		if (r < 0)
+			return r;
 	}
 	return 0;
 }
@@ -500,17 +438,12 @@ static int qemu_start(struct hv *h, struct error *e)
 	return 0;
 }
 
-static int not_running(struct error *e)
-{
-	return error_plain(e, ESRCH, "the VM is not running");
-}
-
 static int qemu_stop(struct hv *h, struct error *e)
 {
 	struct qemu *q = qemu_of(h);
 
 	if (q->state != QEMU_RUNNING)
-		return not_running(e);
+		return qemu_not_running(e);
 	q->stopping = true;
 	return kill(h->pid, SIGKILL) < 0 ? error_set(e, errno, "kill QEMU (pid %d)", (int)h->pid)
 					 : 0;
@@ -542,7 +475,7 @@ static int qemu_pause(struct hv *h, bool on, struct error *e)
 	struct qemu *q = qemu_of(h);
 
 	if (q->state != QEMU_RUNNING)
-		return not_running(e);
+		return qemu_not_running(e);
 	qmp_client_begin(q->qmp, on ? "stop" : "cont");
 	return qmp_client_send(q->qmp, on ? paused : resumed, q, e);
 }
@@ -554,10 +487,12 @@ static void qemu_free(struct hv *h)
 	loop_source_free(q->child);
 	loop_source_free(q->panic_timer);
 	qmp_client_free(q->qmp);
+	qemu_hotplug_free(q);
+	qemu_resize_free(q);
 	vmlog_free(q->console);
 	vmlog_free(q->errors);
 	for (size_t i = 0; i < q->ndevs; i++)
-		dev_done(&q->devs[i]);
+		qemu_dev_done(&q->devs[i]);
 	fd_close(q->cgroup_fd);
 	fd_close(q->entropy_fd);
 	jail_done(&q->jail);
@@ -569,7 +504,7 @@ static void qemu_free(struct hv *h)
 
 const struct hv_ops hv_qemu = {
 	.name = "qemu",
-	.caps = HV_CAP_VHOST_USER | HV_CAP_PAUSE,
+	.caps = HV_CAP_VHOST_USER | HV_CAP_PAUSE | HV_CAP_HOTPLUG | HV_CAP_RESIZE,
 	.size = sizeof(struct qemu),
 	.init = qemu_init,
 	.prepare = qemu_prepare,
@@ -577,5 +512,7 @@ const struct hv_ops hv_qemu = {
 	.stop = qemu_stop,
 	.pause = qemu_pause,
 	.add = qemu_add,
+	.remove = qemu_remove,
+	.resize = qemu_resize,
 	.free = qemu_free,
 };

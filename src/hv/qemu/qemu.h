@@ -5,8 +5,8 @@
  * Cold-plugs vhost-user vsock and file systems, taps and disks. Memory is a shared memfd.
  * Everything QEMU gets that can be a descriptor is one; it runs in a jail (hv/jail.h) under the
  * configuration's identity with its own seccomp filter, and dies with the process that started it.
- * The console goes to DIR/console.log, QEMU's own words to DIR/vmm.log (hv/vmlog.h). Devices cannot
- * be added to a running VM, nor can it be resized or saved.
+ * The console goes to DIR/console.log, QEMU's own words to DIR/vmm.log (hv/vmlog.h). A running VM
+ * takes more devices through root ports (hotplug.c), more vCPUs and memory (resize.c).
  */
 #pragma once
 

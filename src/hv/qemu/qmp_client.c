@@ -34,6 +34,8 @@ struct qmp_client {
 	struct error why; /* broken, if there is a code */
 	struct qmp_reader in;
 	struct buf out;
+	int pass;           /* a descriptor to send, -1 */
+	size_t before_pass; /* bytes of @out in front of its command */
 	struct buf scratch; /* the command being made */
 	struct qmp_command command;
 	char *name; /* its */
@@ -106,10 +108,28 @@ static void timed_out(struct loop_source *s, void *data)
 	arm_timer(c);
 }
 
+/* Writes once. A descriptor goes with the first byte of its command, so that it is there when the
+ * command is read. */
+static ssize_t flush_once(struct qmp_client *c)
+{
+	size_t n = c->pass >= 0 && c->before_pass ? c->before_pass : buf_len(&c->out);
+	bool pass = c->pass >= 0 && !c->before_pass;
+	ssize_t done = fd_send(c->fd, buf_ptr(&c->out), n, &c->pass, pass ? 1 : 0);
+
+	if (done <= 0)
+		return done;
+	buf_consume(&c->out, (size_t)done);
+	if (pass)
+		c->pass = fd_close(c->pass);
+	else
+		c->before_pass -= MIN(c->before_pass, (size_t)done);
+	return done;
+}
+
 static void flush(struct qmp_client *c)
 {
 	while (c->io && c->greeted && buf_len(&c->out)) {
-		ssize_t n = buf_write(&c->out, c->fd);
+		ssize_t n = flush_once(c);
 
 		if (n == -EAGAIN)
 			break;
@@ -231,6 +251,7 @@ struct qmp_client *qmp_client_new(struct loop *l, int fd, qmp_event_fn *fn, void
 	c->fd = fd;
 	c->event = fn;
 	c->arg = arg;
+	c->pass = -1;
 	c->out = BUF_INIT(LIMIT_HV_QMP_OUTPUT);
 	c->scratch = BUF_INIT(LIMIT_HV_QMP_OUTPUT);
 	list_init(&c->calls);
@@ -266,6 +287,7 @@ void qmp_client_free(struct qmp_client *c)
 	buf_done(&c->out);
 	buf_done(&c->scratch);
 	free(c->name);
+	fd_close(c->pass);
 	fd_close(c->fd);
 	free(c);
 }
@@ -278,10 +300,10 @@ struct json_writer *qmp_client_begin(struct qmp_client *c, const char *name)
 	return qmp_command_begin(&c->command, &c->scratch, name, c->next_id);
 }
 
-int qmp_client_send(struct qmp_client *c, qmp_reply_fn *fn, void *arg, struct error *e)
+/* What begin and the writer made goes onto @out. */
+static int enqueue(struct qmp_client *c, struct error *e)
 {
 	int r = qmp_command_end(&c->command);
-	struct call *call;
 
 	if (c->why.code)
 		return error_copy(e, &c->why);
@@ -289,9 +311,13 @@ int qmp_client_send(struct qmp_client *c, qmp_reply_fn *fn, void *arg, struct er
 		return error_plain(e, EBUSY, "QEMU has not answered %zu commands", c->ncalls);
 	if (r == 0)
 		r = buf_add(&c->out, buf_ptr(&c->scratch), buf_len(&c->scratch));
-	if (r < 0)
-		return error_set(e, r, "QMP command %s", c->name);
-	call = xnew(struct call);
+	return r < 0 ? error_set(e, r, "QMP command %s", c->name) : 0;
+}
+
+static void expect_answer(struct qmp_client *c, qmp_reply_fn *fn, void *arg)
+{
+	struct call *call = xnew(struct call);
+
 	call->id = c->next_id++;
 	call->deadline = loop_now_ms() + QMP_TIMEOUT_MS;
 	call->name = xstrdup(c->name);
@@ -302,5 +328,30 @@ int qmp_client_send(struct qmp_client *c, qmp_reply_fn *fn, void *arg, struct er
 	c->ncalls++;
 	arm_timer(c);
 	flush(c);
+}
+
+int qmp_client_send(struct qmp_client *c, qmp_reply_fn *fn, void *arg, struct error *e)
+{
+	int r = enqueue(c, e);
+
+	if (r == 0)
+		expect_answer(c, fn, arg);
+	return r;
+}
+
+int qmp_client_send_fd(struct qmp_client *c, int fd, qmp_reply_fn *fn, void *arg, struct error *e)
+{
+	size_t before = buf_len(&c->out);
+	int r;
+
+	if (c->pass >= 0)
+		return error_plain(e, EBUSY, "QMP command %s: another descriptor is on its way",
+				   c->name);
+	r = enqueue(c, e);
+	if (r < 0)
+		return r;
+	c->pass = fd;
+	c->before_pass = before;
+	expect_answer(c, fn, arg);
 	return 0;
 }

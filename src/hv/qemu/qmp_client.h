@@ -36,6 +36,9 @@ void qmp_client_free(struct qmp_client *c);
  */
 struct json_writer *qmp_client_begin(struct qmp_client *c, const char *name);
 int qmp_client_send(struct qmp_client *c, qmp_reply_fn *fn, void *arg, struct error *e);
+/* Likewise with a descriptor beside it (getfd, add-fd): @fd is taken on success. One at a time:
+ * -EBUSY while the one before has not been sent. */
+int qmp_client_send_fd(struct qmp_client *c, int fd, qmp_reply_fn *fn, void *arg, struct error *e);
 
 /* Handles what has arrived, without waiting: for the end of QEMU. */
 void qmp_client_drain(struct qmp_client *c);

@@ -65,6 +65,7 @@ static void test_drivers(void **state)
 	assert_int_equal(!!(q->caps & HV_CAP_PAUSE), q->pause != NULL);
 	assert_int_equal(!!(q->caps & HV_CAP_SAVE), q->save != NULL);
 	assert_int_equal(!!(q->caps & HV_CAP_RESIZE), q->resize != NULL);
+	assert_int_equal(!!(q->caps & HV_CAP_HOTPLUG), q->remove != NULL);
 }
 
 static void test_copies(void **state)

@@ -44,7 +44,7 @@ static void test_microvm_tcg(void **state)
 		"-sandbox",
 		"on,obsolete=deny,elevateprivileges=deny,spawn=deny,resourcecontrol=deny",
 		"-machine",
-		"microvm,acpi=on,pcie=off,rtc=on,usb=off,memory-backend=mem,mem-merge=off,dump-"
+		"microvm,acpi=on,rtc=on,usb=off,pcie=off,memory-backend=mem,mem-merge=off,dump-"
 		"guest-core="
 		"off",
 		"-global",
@@ -103,7 +103,7 @@ static void test_microvm_tcg(void **state)
 	};
 	struct qemu_vm vm = {
 		.cfg = &small,
-		.machine = qemu_machine_find(NULL, NULL),
+		.machine = qemu_machine_find(&small, NULL),
 		.program = "/usr/bin/qemu-system-x86_64",
 		.kernel = "/g/vmlinux",
 		.initrd = "/g/initrd",
@@ -201,7 +201,7 @@ static void test_q35_kvm(void **state)
 	struct hv_config c = small;
 	struct qemu_vm vm = {
 		.cfg = &c,
-		.machine = qemu_machine_find("q35", NULL),
+		.machine = qemu_machine_find(&(struct hv_config){ .machine = "q35" }, NULL),
 		.program = "/q",
 		.kernel = "/g/a,b=c",
 		.root = "/dev/vda1",
@@ -252,7 +252,9 @@ static void test_cmdline(void **state)
 	for (size_t i = 0; i < ARRAY_SIZE(cases); i++) {
 		struct hv_config c = small;
 		struct qemu_vm vm = { .cfg = &c,
-				      .machine = qemu_machine_find(cases[i].machine, NULL) };
+				      .machine = qemu_machine_find(
+					      &(struct hv_config){ .machine = cases[i].machine },
+					      NULL) };
 		autofree char *got = NULL;
 
 		c.accel = cases[i].accel;
@@ -268,7 +270,7 @@ static void test_cmdline_too_long(void **state)
 	char more[LIMIT_HV_CMDLINE];
 	struct hv_config c = small;
 	struct qemu_vm vm = {
-		.cfg = &c, .machine = qemu_machine_find(NULL, NULL), .program = "q", .kernel = "k"
+		.cfg = &c, .machine = qemu_machine_find(&small, NULL), .program = "q", .kernel = "k"
 	};
 	autodone(strv) got = STRV_INIT;
 	struct error e = ERROR_INIT;
@@ -281,15 +283,78 @@ static void test_cmdline_too_long(void **state)
 	assert_non_null(strstr(e.text, "the kernel takes 2047"));
 }
 
+/* The options that prepare for what comes later, one case a row: which must be among the
+ * arguments, and which words on the kernel's command line. */
+static void test_later(void **state)
+{
+	static const struct {
+		struct hv_config c;
+		const char *args[4], *words[3], *not_words[2];
+	} cases[] = {
+		{ { .name = "a", .vcpus = 1, .mem_mib = 256, .hotplug_slots = 2 },
+		  { "microvm,acpi=on,rtc=on,usb=off,pcie=on,memory-backend=mem,mem-merge=off,"
+		    "dump-guest-core=off",
+		    "pcie-root-port,id=port1,bus=pcie.0,addr=0x11,chassis=2,slot=2,io-reserve=0" },
+		  { "pcie_ports=native" },
+		  { "pci=off", "memhp_default_state=online" } },
+		{ { .name = "a", .vcpus = 1, .max_vcpus = 4, .mem_mib = 256 },
+		  { "4" },
+		  { "maxcpus=1", "pci=off" },
+		  { "pcie_ports=native" } },
+		{ { .name = "a",
+		    .vcpus = 1,
+		    .max_vcpus = 4,
+		    .mem_mib = 256,
+		    .max_mem_mib = 1023,
+		    .accel = HV_ACCEL_KVM },
+		  { "1,maxcpus=4,sockets=1,cores=4,threads=1", "256M,slots=10,maxmem=1151M",
+		    "memory-backend-memfd,id=mem-more,size=768M,share=on",
+		    "virtio-mem-pci,id=vmem,memdev=mem-more,requested-size=0,block-size=2M" },
+		  { "memhp_default_state=online" },
+		  { "maxcpus=1", "pci=off" } },
+		{ { .name = "a",
+		    .vcpus = 1,
+		    .mem_mib = 256,
+		    .max_mem_mib = 512,
+		    .mem_dimms = true },
+		  { "256M,slots=10,maxmem=640M" },
+		  { "memhp_default_state=online" },
+		  { "pcie_ports=native" } },
+	};
+
+	for (size_t i = 0; i < ARRAY_SIZE(cases); i++) {
+		struct qemu_vm vm = { .cfg = &cases[i].c,
+				      .machine = qemu_machine_find(&cases[i].c, NULL),
+				      .program = "q",
+				      .kernel = "k",
+				      .entropy_fd = -1 };
+		autodone(strv) got = STRV_INIT, words = STRV_INIT;
+		autofree char *cmdline = qemu_cmdline(&vm);
+
+		assert_int_equal(qemu_args(&vm, &got, NULL), 0);
+		strv_split(&words, cmdline, " ");
+		for (size_t k = 0; k < 4 && cases[i].args[k]; k++)
+			assert_true(strv_contains(&got, cases[i].args[k]));
+		for (size_t k = 0; k < 3 && cases[i].words[k]; k++)
+			assert_true(strv_contains(&words, cases[i].words[k]));
+		for (size_t k = 0; k < 2 && cases[i].not_words[k]; k++)
+			assert_false(strv_contains(&words, cases[i].not_words[k]));
+	}
+}
+
 static void test_machines(void **state)
 {
+	static const struct hv_config grows = { .mem_mib = 1, .max_mem_mib = 2 };
+
 	struct error e = ERROR_INIT;
 
-	assert_string_equal(qemu_machine_find(NULL, NULL)->name, "microvm");
-	assert_string_equal(qemu_machine_find("", NULL)->name, "microvm");
-	assert_null(qemu_machine_find("q35,accel=x", &e));
+	assert_string_equal(qemu_machine_find(&small, NULL)->name, "microvm");
+	assert_string_equal(qemu_machine_find(&(struct hv_config){ .machine = "" }, NULL)->name,
+			    "microvm");
+	assert_null(qemu_machine_find(&(struct hv_config){ .machine = "q35,accel=x" }, &e));
 	assert_int_equal(e.code, -EINVAL);
 	assert_non_null(strstr(e.text, "microvm or q35"));
+	assert_string_equal(qemu_machine_find(&grows, NULL)->name, "q35");
 }
 
 static void test_config_refused(void **state)
@@ -352,10 +417,10 @@ static void test_dev_refused(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_microvm_tcg), cmocka_unit_test(test_q35_kvm),
-		cmocka_unit_test(test_cmdline),     cmocka_unit_test(test_cmdline_too_long),
-		cmocka_unit_test(test_machines),    cmocka_unit_test(test_config_refused),
-		cmocka_unit_test(test_dev_refused),
+		cmocka_unit_test(test_microvm_tcg),    cmocka_unit_test(test_q35_kvm),
+		cmocka_unit_test(test_cmdline),        cmocka_unit_test(test_cmdline_too_long),
+		cmocka_unit_test(test_later),          cmocka_unit_test(test_machines),
+		cmocka_unit_test(test_config_refused), cmocka_unit_test(test_dev_refused),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
