@@ -81,7 +81,7 @@ static int serve_log(struct agent *a, int fd, struct error *e)
 
 static int serve_console(struct agent *a, int fd, struct error *e)
 {
-	a->console = console_new(a->loop, &a->relays, fd, e);
+	a->console = console_new(a->loop, &a->relays, &a->policy, fd, e);
 	return a->console ? 0 : -EIO;
 }
 
@@ -119,6 +119,18 @@ static int agent_start_listening(void *data, struct error *e)
 	return 1;
 }
 
+/* Port 0 stands for the machine's console. Without a shell the guest works all the same. */
+static void open_device_console(struct agent *a)
+{
+	struct error e = ERROR_INIT;
+
+	if (!a->conf->debug_console || a->conf->debug_console_port)
+		return;
+	a->console = console_on_device(&a->policy, "/dev/console", &e);
+	if (!a->console)
+		log_warn("%s", e.text);
+}
+
 int agent_init(struct agent *a, const struct agent_conf *conf, struct error *e)
 {
 	int r;
@@ -143,7 +155,11 @@ int agent_init(struct agent *a, const struct agent_conf *conf, struct error *e)
 	a->term[1] = loop_add_signal(a->loop, SIGINT, on_term, a);
 	if (!a->child || !a->term[0] || !a->term[1])
 		return error_set(e, errno, "signals");
+	r = policy_load(&a->policy, conf->policy_file, e);
+	if (r < 0)
+		return r;
 	a->server = rpc_server_new(a->loop);
+	rpc_server_set_filter(a->server, policy_filter, &a->policy);
 	service_register(a);
 	return rpc_address_parse(conf->server_addr, &a->addr, e);
 }
@@ -200,6 +216,7 @@ int agent_run(struct agent *a, struct error *e)
 	if (a->init)
 		loop_add_defer(a->loop, on_begin, a);
 	marks_tell(&a->marks, a->loop);
+	open_device_console(a);
 	log_info("version %s listens on %s", CAISSON_VERSION, a->conf->server_addr);
 	r = loop_run(a->loop);
 	return r < 0 ? error_set(e, r, "event loop") : 0;

@@ -14,6 +14,7 @@
 #include "agent/events.h"
 #include "agent/marks.h"
 #include "agent/pending.h"
+#include "agent/policy.h"
 #include "agent/relay.h"
 #include "agent/sandbox.h"
 #include "agent/streams.h"
@@ -39,6 +40,8 @@ struct agent {
 	struct containers containers;
 	struct sandbox sandbox;
 	struct events events;
+	struct policy policy;
+	uint64_t scrapes; /* of metrics */
 	struct loop_source *child, *term[2], *linger;
 	struct boot_list late; /* modules that can wait */
 	struct loop_source *late_timer;

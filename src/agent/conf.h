@@ -1,14 +1,16 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * conf - the agent's settings: from the kernel command line in a guest ("agent.log=debug"), from
- * the program's own command line elsewhere.
+ * conf - the agent's settings: from the kernel command line in a guest ("agent.log=debug"), from a
+ * TOML file that "agent.config_file" names, from KATA_AGENT_* in the environment, or from the
+ * program's own command line.
  *
  * The names are Kata's, so that a Kata configuration's kernel_params keep their meaning. A name
- * that is not in the table is kept for a warning; it is not an error, because the command line may
- * have been written for another agent.
+ * that is not in the table, or that asks for something this agent does not do, is kept for a
+ * warning; it is not an error, because the command line may have been written for another agent.
  */
 #pragma once
 
+#include "base/error.h"
 #include "base/str.h"
 
 #include <stdbool.h>
@@ -25,11 +27,13 @@
 struct agent_conf {
 	char *server_addr; /* "vsock://CID:PORT" or "unix://PATH" */
 	char *run_dir;     /* bundles, share, sandbox files */
+	char *policy_file; /* policy.h */
+	char *config_file; /* NULL: none was named */
 	int log_level;     /* enum log_level */
-	uint32_t log_port; /* 0: not served; the next two likewise */
+	uint32_t log_port; /* 0: not served; the next likewise */
 	uint32_t stream_port;
 	bool debug_console;
-	uint32_t debug_console_port;
+	uint32_t debug_console_port; /* 0: the shell is on /dev/console */
 	uint32_t pipe_size;  /* bytes of the containers' stdio pipes, 0: the kernel's default */
 	bool devmode;        /* programs may dump core */
 	struct strv unknown; /* names of agent.* settings that nobody reads, and values that make no
@@ -43,3 +47,9 @@ DEFINE_AUTODONE(agent_conf, agent_conf_done);
 /* Reads the kernel's command line @text. Never fails: what cannot be used is named in @c->unknown,
  * at most LIMIT_AGENT_UNKNOWN of them. */
 void agent_conf_parse_cmdline(struct agent_conf *c, const char *text);
+
+/* The settings of a TOML file instead of what was there. Unlike on the command line, a file that
+ * cannot be read or understood is an error; a key that nobody knows is a warning. */
+int agent_conf_load_file(struct agent_conf *c, const char *path, struct error *e);
+/* KATA_AGENT_SERVER_ADDR, KATA_AGENT_LOG_LEVEL and KATA_AGENT_POLICY_FILE, where set. */
+void agent_conf_apply_env(struct agent_conf *c);

@@ -3,6 +3,7 @@
 #include "agent/console.h"
 
 #include "agent/listen.h"
+#include "agent/policy.h"
 #include "agent/relay.h"
 
 #include "base/fd.h"
@@ -22,14 +23,16 @@
 struct console {
 	struct loop *loop;
 	struct relay_set *relays;
-	int listen_fd;
+	const struct policy *policy;
+	int listen_fd; /* -1: on a device */
 	struct loop_source *io;
 	pid_t shells[LIMIT_AGENT_CONSOLES]; /* 0: free */
 };
 
 static const char *find_shell(void)
 {
-	static const char *const shells[] = { "/bin/bash", "/bin/sh" };
+	static const char *const shells[] = { "/run/kata-extensions/devkit/bin/devkit-sh",
+					      "/bin/bash", "/bin/sh" };
 
 	for (size_t i = 0; i < ARRAY_SIZE(shells); i++)
 		if (access(shells[i], X_OK) == 0)
@@ -94,8 +97,10 @@ static int open_session(struct console *c, int conn, struct error *e)
 	const char *shell = find_shell();
 	pid_t *slot = free_slot(c), pid;
 	autoclose int keep = conn, slave = -1, master = -1;
-	int r;
+	int r = policy_check(c->policy, POLICY_EXEC_PROCESS, e);
 
+	if (r < 0)
+		return r;
 	if (!shell)
 		return error_plain(e, ENOENT, "there is no shell in this guest");
 	if (!slot)
@@ -144,14 +149,49 @@ static void on_listen(struct loop_source *s, int fd, uint32_t events, void *data
 		accept_one(data, conn);
 }
 
-struct console *console_new(struct loop *l, struct relay_set *relays, int listen_fd,
-			    struct error *e)
+static struct console *new_console(const struct policy *policy, int listen_fd)
 {
 	struct console *c = xnew(struct console);
 
+	c->policy = policy;
+	c->listen_fd = listen_fd;
+	return c;
+}
+
+struct console *console_on_device(const struct policy *policy, const char *path, struct error *e)
+{
+	autoclose int fd = open(path, O_RDWR | O_NOCTTY | O_CLOEXEC);
+	const char *shell = find_shell();
+	struct console *c;
+	pid_t pid;
+
+	if (fd < 0) {
+		error_set(e, errno, "debug console on %s", path);
+		return NULL;
+	}
+	if (!shell) {
+		error_plain(e, ENOENT, "debug console: there is no shell in this guest");
+		return NULL;
+	}
+	if (policy_check(policy, POLICY_EXEC_PROCESS, e) < 0) {
+		error_prefix(e, "debug console");
+		return NULL;
+	}
+	pid = start_shell(shell, fd, e);
+	if (pid < 0)
+		return NULL;
+	c = new_console(policy, -1);
+	c->shells[0] = pid;
+	return c;
+}
+
+struct console *console_new(struct loop *l, struct relay_set *relays, const struct policy *policy,
+			    int listen_fd, struct error *e)
+{
+	struct console *c = new_console(policy, listen_fd);
+
 	c->loop = l;
 	c->relays = relays;
-	c->listen_fd = listen_fd;
 	c->io = loop_add_io(l, listen_fd, EPOLLIN, on_listen, c);
 	if (c->io)
 		return c;

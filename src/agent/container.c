@@ -204,7 +204,8 @@ static int container_launch(struct container *c, const Grpc__CreateContainerRequ
 
 	sandbox_shared_ns(&c->agent->sandbox, req->oci, req->sandbox_pidns, &rq.shared);
 	c->has_cgroup = true;
-	c->lends_pidns = req->sandbox_pidns && rq.shared.pid < 0;
+	c->lends_pidns = c->agent->sandbox.pid < 0 &&
+			 (req->sandbox_pidns || c->agent->containers.n == 1);
 	return process_create(c, &pr, &rq, NULL, call, e);
 }
 
@@ -215,7 +216,11 @@ int container_ready(struct container *c, struct process *init, struct error *e)
 	if (r < 0)
 		return r;
 	events_watch(&c->agent->events, c);
-	return c->lends_pidns ? sandbox_lend_pidns(&c->agent->sandbox, init->pid, e) : 0;
+	if (!c->lends_pidns)
+		return 0;
+	r = sandbox_lend_pidns(&c->agent->sandbox, init->pid, e);
+	c->lends_pidns = r > 0;
+	return r;
 }
 
 int container_create(struct agent *a, const Grpc__CreateContainerRequest *req,
@@ -387,6 +392,8 @@ static void container_free(struct container *c)
 	events_unwatch(&c->agent->events, c);
 	loop_source_free(c->remove_again);
 	loop_source_free(c->remove_timeout);
+	if (c->lends_pidns)
+		sandbox_return_pidns(&c->agent->sandbox);
 	storages_release(&c->agent->sandbox.storages, &c->storages);
 	strv_done(&c->storages);
 	list_del(&c->link);

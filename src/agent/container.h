@@ -44,7 +44,7 @@ struct container {
 	struct list processes; /* the init, if there is one, is the first */
 	struct strv storages;  /* mount points it holds a reference of */
 	bool has_cgroup;       /* ctr has been asked to make it */
-	bool lends_pidns;      /* its pid namespace becomes the sandbox's */
+	bool lends_pidns;      /* its pid namespace is to be, or is, the sandbox's */
 	bool removing;
 	struct pending_list removers, freezers;
 	bool frozen;          /* asked to be */

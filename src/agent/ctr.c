@@ -170,6 +170,10 @@ static int start(struct ctr_setup *s, struct ctr_child *ret, struct error *e)
 	if (pid == -ENOMEM && s->exec)
 		return error_plain(
 			e, pid, "start a process in the container: the container's init is gone");
+	if (pid == -ENOMEM && s->join[NS_PID] >= 0)
+		return error_plain(e, pid,
+				   "start the container: process 1 of the pid namespace it shares "
+				   "is gone");
 	if (pid < 0)
 		return error_set(e, pid,
 				 s->exec ? "start a process in the container"

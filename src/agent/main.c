@@ -1,10 +1,11 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * caisson-agent - the program: process 1 of a guest, or with --address an agent on an ordinary
- * machine, which is how it is tested.
+ * caisson-agent - the program: process 1 of a guest, with --service a service of a guest that has
+ * an init of its own, or with --address an agent on an ordinary machine, which is how it is tested.
  */
 #include "agent/agent.h"
 #include "agent/boot.h"
+#include "agent/exe.h"
 
 #include "base/args.h"
 #include "base/log.h"
@@ -14,6 +15,7 @@
 #include <malloc.h>
 #include <signal.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <sys/prctl.h>
 #include <unistd.h>
 
@@ -34,6 +36,8 @@ static int run(const struct agent_conf *conf, const struct marks *init, struct e
 		a.marks = *init;
 	tune_memory();
 	signal(SIGPIPE, SIG_IGN);
+	/* Executed by its descriptor it would be called after that. */
+	prctl(PR_SET_NAME, "caisson-agent");
 	/* Not dumpable: containers cannot look into the children that set them up. */
 	if (prctl(PR_SET_CHILD_SUBREAPER, 1) < 0 || prctl(PR_SET_DUMPABLE, 0) < 0)
 		return error_set(e, errno, "prctl");
@@ -44,10 +48,24 @@ static int run(const struct agent_conf *conf, const struct marks *init, struct e
 	return r;
 }
 
+/* In a guest: the environment counts most, then a file, then the kernel's command line. */
+static int conf_from_guest(struct agent_conf *conf, struct error *e)
+{
+	autofree char *cmdline = NULL;
+	int r = boot_cmdline(&cmdline, e);
+
+	if (r < 0)
+		return r;
+	agent_conf_parse_cmdline(conf, cmdline);
+	if (conf->config_file)
+		r = agent_conf_load_file(conf, conf->config_file, e);
+	agent_conf_apply_env(conf);
+	return r;
+}
+
 static void main_init(void)
 {
 	autodone(agent_conf) conf;
-	autofree char *cmdline = NULL;
 	struct error e = ERROR_INIT;
 	struct marks marks = { 0 };
 	int64_t began = timeline_now();
@@ -58,22 +76,26 @@ static void main_init(void)
 	r = boot_prepare(&e);
 	marks_add(&marks, began, "mounts and devices");
 	if (r >= 0)
-		r = boot_cmdline(&cmdline, &e);
-	if (r >= 0) {
-		agent_conf_parse_cmdline(&conf, cmdline);
+		r = conf_from_guest(&conf, &e);
+	if (r >= 0)
 		r = run(&conf, &marks, &e);
-	}
 	boot_power_off(r < 0 ? e.text : "the sandbox has ended");
 }
 
 struct options {
-	const char *address, *run_dir, *log_level;
-	bool help, version;
+	const char *address, *run_dir, *log_level, *policy, *config;
+	bool service, help, version;
 };
 
 static const struct arg_option option_table[] = {
 	{ "address", 'a', ARG_STRING, offsetof(struct options, address), "URL",
 	  "listen on unix://PATH or vsock://CID:PORT" },
+	{ "service", 's', ARG_BOOL, offsetof(struct options, service), NULL,
+	  "a service of a guest: settings come from the kernel's command line" },
+	{ "config", 'c', ARG_STRING, offsetof(struct options, config), "FILE",
+	  "a TOML file of settings" },
+	{ "policy", 'p', ARG_STRING, offsetof(struct options, policy), "FILE",
+	  "the policy in force from the start (" POLICY_FILE ")" },
 	{ "run-dir", 'r', ARG_STRING, offsetof(struct options, run_dir), "DIR",
 	  "bundles and mounts (" AGENT_RUN_DIR ")" },
 	{ "log-level", 'l', ARG_STRING, offsetof(struct options, log_level), "LEVEL",
@@ -82,16 +104,28 @@ static const struct arg_option option_table[] = {
 	{ "version", 'v', ARG_BOOL, offsetof(struct options, version), NULL, "show the version" },
 };
 
+static void replace(char **field, const char *value)
+{
+	if (!value)
+		return;
+	free(*field);
+	*field = xstrdup(value);
+}
+
 static int conf_from_options(struct agent_conf *conf, const struct options *o, struct error *e)
 {
-	if (!o->address)
-		return error_plain(e, EINVAL, "not process 1 of a guest: --address is needed");
-	free(conf->server_addr);
-	conf->server_addr = xstrdup(o->address);
-	if (o->run_dir) {
-		free(conf->run_dir);
-		conf->run_dir = xstrdup(o->run_dir);
-	}
+	int r = o->service ? conf_from_guest(conf, e) : 0;
+
+	if (!o->address && !o->service)
+		return error_plain(e, EINVAL,
+				   "not process 1 of a guest: --address or --service is needed");
+	if (r == 0 && o->config)
+		r = agent_conf_load_file(conf, o->config, e);
+	if (r < 0)
+		return r;
+	replace(&conf->server_addr, o->address);
+	replace(&conf->run_dir, o->run_dir);
+	replace(&conf->policy_file, o->policy);
 	if (o->log_level)
 		conf->log_level = log_level_parse(o->log_level);
 	if (conf->log_level < 0)
@@ -110,7 +144,7 @@ static int main_options(int argc, char **argv)
 
 	agent_conf_init(&conf);
 	if (r >= 0 && o.help) {
-		printf("Usage: caisson-agent --address URL [option...]\n");
+		printf("Usage: caisson-agent --address URL | --service [option...]\n");
 		args_print_options(&spec, stdout);
 		return 0;
 	}
@@ -120,6 +154,8 @@ static int main_options(int argc, char **argv)
 	}
 	if (r >= 0 && r < argc)
 		r = error_plain(&e, EINVAL, "unexpected argument \"%s\"", argv[r]);
+	if (r >= 0)
+		r = exe_protect(argv, &e);
 	if (r >= 0)
 		r = conf_from_options(&conf, &o, &e);
 	if (r >= 0)

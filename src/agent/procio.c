@@ -61,14 +61,24 @@ static int open_pipe(struct procio *s, int mine, int ends[2])
 	return r;
 }
 
-/* The connection named by @port; -1 for none. */
-static int take_stream(struct procio *s, uint32_t port, int *ret, struct error *e)
+/* Kept from the host by policy. */
+static bool is_withheld(const struct procio *s, int i)
+{
+	return !policy_allows(&s->agent->policy, i == 0 ? POLICY_WRITE_STREAM : POLICY_READ_STREAM);
+}
+
+/* The connection named by @port for stream @i; -1 for none. One that is withheld ends here. */
+static int take_stream(struct procio *s, int i, uint32_t port, int *ret, struct error *e)
 {
 	*ret = -1;
 	if (port == 0 || port == PROCIO_PORT_NULL)
 		return 0;
 	*ret = streams_take(&s->agent->streams, port, e);
-	return *ret < 0 ? *ret : 0;
+	if (*ret >= 0 && is_withheld(s, i))
+		*ret = fd_close(*ret);
+	else if (*ret < 0)
+		return *ret;
+	return 0;
 }
 
 /* A pipe for stream @i, whose process end is *ret. @conn is the host's connection (owned), or -1
@@ -78,7 +88,7 @@ static int open_one(struct procio *s, int i, int conn, int *ret, struct error *e
 	int mine = i == 0 ? 1 : 0, ends[2];
 	int r;
 
-	if (!s->calls && conn < 0) {
+	if ((!s->calls && conn < 0) || is_withheld(s, i)) {
 		*ret = open_null();
 		return *ret < 0 ? error_set(e, *ret, "open /dev/null") : 0;
 	}
@@ -101,7 +111,7 @@ static int open_pipes(struct procio *s, const struct procio_request *rq, int chi
 		      struct error *e)
 {
 	for (int i = 0; i < 3; i++) {
-		int conn, r = take_stream(s, rq->port[i], &conn, e);
+		int conn, r = take_stream(s, i, rq->port[i], &conn, e);
 
 		if (r >= 0)
 			r = open_one(s, i, conn, &child[i], e);
@@ -117,7 +127,7 @@ static int plan_terminal(struct procio *s, const struct procio_request *rq, stru
 	s->rows = rq->rows;
 	s->columns = rq->columns;
 	for (int i = 0; i < 2; i++) {
-		int r = take_stream(s, rq->port[i], &s->conn[i], e);
+		int r = take_stream(s, i, rq->port[i], &s->conn[i], e);
 
 		if (r < 0)
 			return r;
@@ -125,24 +135,27 @@ static int plan_terminal(struct procio *s, const struct procio_request *rq, stru
 	return 0;
 }
 
+static int discard(struct procio *s, int i);
+
 /* Where the bytes of one direction of the terminal go: calls, or a relay. */
 static int connect_terminal(struct procio *s, int i, struct error *e)
 {
 	int conn = take_fd(s->conn[i]), fd;
 
-	if (!s->calls && i == 0 && conn < 0)
+	if (i == 0 && ((!s->calls && conn < 0) || is_withheld(s, i)))
 		return 0; /* nobody types */
 	fd = fcntl(s->master, F_DUPFD_CLOEXEC, 3);
 	if (fd < 0) {
 		fd_close(conn);
 		return error_set(e, errno, "terminal");
 	}
-	if (s->calls) {
-		s->fd[i] = fd;
-		return 0;
-	}
-	return i == 0 ? relay_start(&s->agent->relays, conn, fd, e)
-		      : relay_start(&s->agent->relays, fd, conn, e);
+	if (!s->calls && !is_withheld(s, i))
+		return i == 0 ? relay_start(&s->agent->relays, conn, fd, e)
+			      : relay_start(&s->agent->relays, fd, conn, e);
+	s->fd[i] = fd;
+	if (is_withheld(s, i) && discard(s, i) < 0)
+		return error_set(e, errno, "terminal");
+	return 0;
 }
 
 int procio_attach(struct procio *s, int master, struct error *e)
@@ -221,6 +234,31 @@ static ssize_t fetch(struct procio *s, int i, size_t len)
 	return 0;
 }
 
+/* Output that nobody may see is read all the same, or the process would stand still. */
+static void on_withheld(struct procio *s, int i)
+{
+	fetch(s, i, sizeof(read_buf));
+}
+
+static void on_withheld_stdout(struct loop_source *io, int fd, uint32_t events, void *data)
+{
+	on_withheld(data, 1);
+}
+
+static void on_withheld_stderr(struct loop_source *io, int fd, uint32_t events, void *data)
+{
+	on_withheld(data, 2);
+}
+
+static int discard(struct procio *s, int i)
+{
+	if (s->fd[i] < 0 || s->io[i])
+		return 0;
+	s->io[i] = loop_add_io(s->agent->loop, s->fd[i], EPOLLIN,
+			       i == 1 ? on_withheld_stdout : on_withheld_stderr, s);
+	return s->io[i] ? 0 : -errno;
+}
+
 static size_t read_len(const ProtobufCMessage *req)
 {
 	uint32_t len = ((const Grpc__ReadStreamRequest *)req)->len;
@@ -237,7 +275,7 @@ static void serve_reads(struct procio *s, int i)
 
 		if (n < 0)
 			return;
-		reply_data(pending_take(p), read_buf, (size_t)n);
+		reply_data(pending_take(p), read_buf, is_withheld(s, i) ? 0 : (size_t)n);
 	}
 	s->io[i] = loop_source_free(s->io[i]);
 }
@@ -282,6 +320,12 @@ void procio_read(struct procio *s, int which, struct rpc_call *call,
 
 	if (!calls_allowed(s, which, call))
 		return;
+	/* Hosts take an empty answer for the end, and go on. */
+	if (is_withheld(s, which)) {
+		discard(s, which);
+		reply_data(call, read_buf, 0);
+		return;
+	}
 	n = pending_first(&s->wait[which]) ? -EAGAIN : fetch(s, which, read_len(&req->base));
 	if (n >= 0)
 		reply_data(call, read_buf, (size_t)n);

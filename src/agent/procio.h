@@ -11,6 +11,8 @@
  *
  * A terminal has one master: stdin writes to it, stdout reads from it, there is no stderr. Closing
  * a terminal's stdin does nothing to the terminal: its end of file is a character.
+ *
+ * What the policy withholds from the host (policy.h) is /dev/null here, or is read and dropped.
  */
 #pragma once
 

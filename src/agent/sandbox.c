@@ -12,18 +12,25 @@
 #include "base/fd.h"
 #include "base/limits.h"
 #include "base/path.h"
+#include "base/proc.h"
 
 #include "agent.pb-c.h"
 
 #include <errno.h>
 #include <fcntl.h>
 #include <limits.h>
+#include <linux/close_range.h>
 #include <sched.h>
+#include <signal.h>
+#include <sys/prctl.h>
+#include <sys/syscall.h>
 #include <unistd.h>
 
 void sandbox_init(struct sandbox *s, const struct agent_conf *conf)
 {
-	*s = (struct sandbox){ .conf = conf, .ipc = -1, .uts = -1, .net = -1, .pid = -1 };
+	*s = (struct sandbox){
+		.conf = conf, .ipc = -1, .uts = -1, .net = -1, .pid = -1, .holder = -1
+	};
 	storages_init(&s->storages, conf->run_dir);
 }
 
@@ -35,6 +42,9 @@ void sandbox_done(struct sandbox *s)
 	s->uts = fd_close(s->uts);
 	s->net = fd_close(s->net);
 	s->pid = fd_close(s->pid);
+	if (s->holder >= 0)
+		proc_pidfd_signal(s->holder, SIGKILL);
+	s->holder = fd_close(s->holder);
 	free(s->id);
 	s->id = NULL;
 	s->created = false;
@@ -113,6 +123,39 @@ static int make_namespaces(struct sandbox *s, const Grpc__CreateSandboxRequest *
 	return r;
 }
 
+/* Process 1 of the pid namespace: the orphans of its containers are its own, and the kernel reaps
+ * what nobody waits for. */
+static _Noreturn void hold(void)
+{
+	proc_reset_signals();
+	signal(SIGCHLD, SIG_IGN);
+	prctl(PR_SET_PDEATHSIG, SIGKILL);
+	prctl(PR_SET_NAME, "pause");
+	close_range(0, ~0U, 0);
+	for (;;)
+		pause();
+}
+
+static int hold_pidns(struct sandbox *s, const Grpc__CreateSandboxRequest *req, struct error *e)
+{
+	pid_t pid;
+
+	if (!req->sandbox_pidns)
+		return 0;
+	pid = (pid_t)syscall(SYS_clone, (unsigned long)(CLONE_NEWPID | SIGCHLD), NULL, NULL, NULL,
+			     NULL);
+	if (pid == 0)
+		hold();
+	if (pid < 0)
+		return error_set(e, errno, "the sandbox's pid namespace");
+	s->holder = proc_pidfd_open(pid);
+	s->pid = ns_open(pid, NS_PID);
+	if (s->holder >= 0 && s->pid >= 0)
+		return 0;
+	kill(pid, SIGKILL);
+	return error_plain(e, EIO, "the sandbox's pid namespace cannot be opened");
+}
+
 static int mount_storages(struct sandbox *s, const Grpc__CreateSandboxRequest *req, struct error *e)
 {
 	return storages_add(&s->storages, req->storages, req->n_storages, &s->refs, e);
@@ -136,7 +179,7 @@ static int write_resolv_conf(struct sandbox *s, const Grpc__CreateSandboxRequest
 
 static int (*const create_steps[])(struct sandbox *, const Grpc__CreateSandboxRequest *,
 				   struct error *) = {
-	load_modules, make_dirs, make_namespaces, mount_storages, write_resolv_conf,
+	load_modules, make_dirs, make_namespaces, hold_pidns, mount_storages, write_resolv_conf,
 };
 
 int sandbox_create(struct sandbox *s, const Grpc__CreateSandboxRequest *req, struct error *e)
@@ -184,5 +227,10 @@ int sandbox_lend_pidns(struct sandbox *s, pid_t pid, struct error *e)
 	if (s->pid >= 0)
 		return 0;
 	s->pid = ns_open(pid, NS_PID);
-	return s->pid < 0 ? error_set(e, s->pid, "the sandbox's pid namespace") : 0;
+	return s->pid < 0 ? error_set(e, s->pid, "the sandbox's pid namespace") : 1;
+}
+
+void sandbox_return_pidns(struct sandbox *s)
+{
+	s->pid = fd_close(s->pid);
 }

@@ -4,8 +4,10 @@
  * sandbox in a guest's life.
  *
  * ipc and uts namespaces are made with the sandbox and kept open; the network is the guest's own. A
- * pid namespace is shared where the host asks for it: that of the first container that was created
- * with sandbox_pidns.
+ * pid namespace is shared by the containers for which the host asks for it (sandbox_pidns of
+ * CreateContainer). It is that of the first container, which lends it while it exists (a pod's pause
+ * container); or, with sandbox_pidns of CreateSandbox, one that a process of the agent holds, which
+ * does nothing but reap.
  */
 #pragma once
 
@@ -27,6 +29,7 @@ struct sandbox {
 	bool created;
 	char *id;
 	int ipc, uts, net, pid; /* namespaces, -1: none */
+	int holder;             /* pidfd of the process that holds pid; -1: a container does */
 	struct storages storages;
 	struct strv refs; /* the sandbox's own storages */
 };
@@ -38,5 +41,7 @@ void sandbox_done(struct sandbox *s);
 /* Which of the namespaces a container with @spec joins. The descriptors stay the sandbox's. */
 void sandbox_shared_ns(const struct sandbox *s, const Grpc__Spec *spec, bool pidns,
 		       struct ctr_shared_ns *ret);
-/* The container with init @pid lends its pid namespace, unless another does already. */
+/* The container with init @pid lends its pid namespace: 1, or 0 if another does already. */
 int sandbox_lend_pidns(struct sandbox *s, pid_t pid, struct error *e);
+/* The container that lent it has gone. */
+void sandbox_return_pidns(struct sandbox *s);

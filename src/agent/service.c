@@ -3,7 +3,9 @@
 #include "agent/service.h"
 
 #include "agent/agent.h"
+#include "agent/diagnostic.h"
 #include "agent/guest.h"
+#include "agent/metrics.h"
 #include "agent/stats.h"
 
 #include "rpc/ttrpc.h"
@@ -263,6 +265,47 @@ HANDLER(online_cpu_mem, OnlineCPUMemRequest)
 	finish(call, guest_online(rq, e), e);
 }
 
+/* --- diagnosis and policy --- */
+
+HANDLER(get_metrics, GetMetricsRequest)
+{
+	finish_failed(call, metrics_reply(++a->scrapes, call, e), e);
+}
+
+HANDLER(get_diagnostic_data, GetDiagnosticDataRequest)
+{
+	struct container *c;
+	int r = container_find(a, rq->container_id, &c, e);
+
+	if (r >= 0)
+		r = diagnostic_reply(c, rq->log_type, call, e);
+	finish_failed(call, r, e);
+}
+
+HANDLER(set_policy, SetPolicyRequest)
+{
+	finish(call, policy_set(&a->policy, rq->policy, strlen(rq->policy), e), e);
+}
+
+/* Which memory of the guest is cold is the host's to find out: by the balloon it gets what is
+ * free. */
+static void refuse_mem_agent(struct rpc_call *call)
+{
+	rpc_call_failf(call, EOPNOTSUPP,
+		       "there is no mem-agent in this guest: free memory goes back by free page "
+		       "reporting");
+}
+
+HANDLER(mem_agent_memcg_set, MemAgentMemcgConfig)
+{
+	refuse_mem_agent(call);
+}
+
+HANDLER(mem_agent_compact_set, MemAgentCompactConfig)
+{
+	refuse_mem_agent(call);
+}
+
 /* --- the tables --- */
 
 struct method {
@@ -276,8 +319,12 @@ static const struct method agent_methods[] = {
 	{ "CreateSandbox", create_sandbox_handler },
 	{ "DestroySandbox", destroy_sandbox_handler },
 	{ "ExecProcess", exec_process_handler },
+	{ "GetDiagnosticData", get_diagnostic_data_handler },
 	{ "GetGuestDetails", get_guest_details_handler },
+	{ "GetMetrics", get_metrics_handler },
 	{ "GetOOMEvent", get_oom_event_handler },
+	{ "MemAgentCompactSet", mem_agent_compact_set_handler },
+	{ "MemAgentMemcgSet", mem_agent_memcg_set_handler },
 	{ "OnlineCPUMem", online_cpu_mem_handler },
 	{ "PauseContainer", pause_container_handler },
 	{ "ReadStderr", read_stderr_handler },
@@ -286,6 +333,7 @@ static const struct method agent_methods[] = {
 	{ "ReseedRandomDev", reseed_random_dev_handler },
 	{ "ResumeContainer", resume_container_handler },
 	{ "SetGuestDateTime", set_guest_date_time_handler },
+	{ "SetPolicy", set_policy_handler },
 	{ "SignalProcess", signal_process_handler },
 	{ "StartContainer", start_container_handler },
 	{ "StatsContainer", stats_container_handler },

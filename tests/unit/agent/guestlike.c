@@ -47,10 +47,10 @@ static int copy_file(const char *from, const char *to)
 
 static int make_rootfs(const char *root, const char *busybox)
 {
-	static const char *const tools[] = { "sh",     "cat",      "echo", "sleep",
-					     "head",   "stty",     "tty",  "kill",
-					     "true",   "wc",       "id",   "dd",
-					     "printf", "hostname", "ps",   "sha256sum" };
+	static const char *const tools[] = { "sh",        "cat", "echo",   "sleep",    "head",
+					     "stty",      "tty", "kill",   "true",     "wc",
+					     "id",        "dd",  "printf", "hostname", "ps",
+					     "sha256sum", "rm",  "ln" };
 	static const char *const dirs[] = { "bin", "dev", "proc", "sys", "tmp", "etc" };
 	char path[160];
 	int r = 0;
@@ -82,8 +82,16 @@ static int enter_namespaces(void *data, struct error *e)
 static int start_agent(struct guestlike *g, const char *agent, struct error *e)
 {
 	autofree char *address = xasprintf("unix://%s", g->sock);
-	char *argv[] = { (char *)agent, (char *)"--address",   address,         (char *)"--run-dir",
-			 g->run_dir,    (char *)"--log-level", (char *)"debug", NULL };
+	char *argv[] = { (char *)agent,
+			 (char *)"--address",
+			 address,
+			 (char *)"--run-dir",
+			 g->run_dir,
+			 (char *)"--log-level",
+			 (char *)"debug",
+			 (char *)"--policy",
+			 (char *)(g->policy ? g->policy : "/nonexistent"),
+			 NULL };
 	struct proc_spec ps = PROC_SPEC_INIT;
 
 	ps.path = agent;
@@ -126,7 +134,7 @@ const char *guestlike_start(struct guestlike *g, const char *agent)
 	struct error e = ERROR_INIT;
 	static char why[ERROR_TEXT_MAX];
 
-	*g = (struct guestlike){ .pid = -1 };
+	*g = (struct guestlike){ .pid = -1, .policy = g->policy };
 	if (geteuid() != 0)
 		return "not root";
 	if (!cgroup_mount())
@@ -219,6 +227,7 @@ struct spec {
 	Grpc__Mount mount[N_MOUNTS], *mounts[N_MOUNTS];
 	char *option[N_MOUNTS];
 	Grpc__LinuxNamespace ns[N_NAMESPACES], *nss[N_NAMESPACES];
+	Caisson__StringEntry annotation, *annotations;
 	char *args[3], *env[1];
 	char cgroup[LIMIT_ID_MAX * 2];
 };
@@ -277,6 +286,12 @@ static void fill_spec(struct spec *s, const struct guestlike *g, const struct gu
 	s->lin.cgroupspath = s->cgroup;
 	s->lin.namespaces = s->nss;
 	s->lin.n_namespaces = N_NAMESPACES;
+	caisson__string_entry__init(&s->annotation);
+	s->annotation.key = (char *)"io.kubernetes.container.terminationMessagePath";
+	s->annotation.value = (char *)r->message_path;
+	s->annotations = &s->annotation;
+	s->spec.annotations = &s->annotations;
+	s->spec.n_annotations = r->message_path ? 1 : 0;
 	s->spec.ociversion = (char *)"1.0.2";
 	s->spec.root = &s->root;
 	s->spec.process = &s->process;

@@ -17,13 +17,15 @@
 struct guestlike {
 	char dir[64]; /* everything is below */
 	char run_dir[96], rootfs[96], sock[96], stream_sock[112], log_sock[112];
-	char cgroup[64]; /* of all containers */
+	char cgroup[64];    /* of all containers */
+	const char *policy; /* a file; NULL: none; set before the start */
 	pid_t pid;
 	struct rpc_client *client;
 	unsigned ports; /* numbers given to streams so far */
 };
 
-/* NULL: it works. Else why it cannot, and nothing is left. @agent: path of the program. */
+/* @g is empty but for the policy. NULL: it works. Else why it cannot, and nothing is left. @agent:
+ * path of the program. */
 const char *guestlike_start(struct guestlike *g, const char *agent);
 /* Ends the agent, by DestroySandbox if it still answers, and removes everything. The agent's exit
  * status, or -errno. */
@@ -41,7 +43,8 @@ struct guestlike_run {
 	const char *id, *exec_id; /* exec_id NULL: create a container, else exec into it */
 	const char *command;
 	bool terminal;
-	bool pidns; /* sandbox_pidns */
+	bool pidns;               /* sandbox_pidns */
+	const char *message_path; /* Kubernetes's annotation of the termination message */
 	uint32_t port[3];
 };
 int guestlike_create(struct guestlike *g, const struct guestlike_run *r, struct error *e);

@@ -8,10 +8,13 @@
 #include <cmocka.h>
 
 #include "agent/conf.h"
+#include "base/fd.h"
 #include "base/limits.h"
 #include "base/log.h"
 
 #include <stdio.h>
+#include <stdlib.h>
+#include <unistd.h>
 
 static void test_defaults(void **state)
 {
@@ -88,10 +91,10 @@ static void test_unknown_and_invalid_are_named(void **state)
 	autodone(agent_conf) c;
 
 	agent_conf_init(&c);
-	agent_conf_parse_cmdline(&c, "agent.hotplug_timeout=3 agent.log_vport=x agent.log= "
+	agent_conf_parse_cmdline(&c, "agent.hotplug=3 agent.log_vport=x agent.log= "
 				     "agent.devmode=maybe other.thing=1");
 	assert_int_equal(c.unknown.n, 4);
-	assert_string_equal(c.unknown.v[0], "agent.hotplug_timeout is not known");
+	assert_string_equal(c.unknown.v[0], "agent.hotplug is not known");
 	assert_string_equal(c.unknown.v[1], "agent.log_vport: \"x\" is not a valid value");
 	assert_int_equal(c.log_port, 1025);
 }
@@ -119,6 +122,73 @@ static void test_number_of_warnings_is_bounded(void **state)
 	assert_int_equal(c.unknown.n, LIMIT_AGENT_UNKNOWN);
 }
 
+/* What other agents do and this one does not is said, unless it is switched off anyway. */
+static void test_without_effect(void **state)
+{
+	autodone(agent_conf) c;
+
+	agent_conf_init(&c);
+	agent_conf_parse_cmdline(&c, "agent.trace agent.trace=false agent.mem_agent_enable=0 "
+				     "agent.mem_agent_memcg_swap=1 agent.https_proxy=a:1 "
+				     "agent.guest_components_procs=none");
+	assert_int_equal(c.unknown.n, 4);
+	assert_string_equal(c.unknown.v[0], "agent.trace has no effect: this agent does not trace");
+	assert_string_equal(c.unknown.v[1],
+			    "agent.mem_agent_memcg_swap has no effect: there is no mem-agent");
+}
+
+/* Loads @text as a file of settings. */
+static int load(struct agent_conf *c, const char *text, struct error *e)
+{
+	char path[] = "/tmp/test-conf-XXXXXX";
+	int fd = mkstemp(path), r;
+
+	assert_true(fd >= 0);
+	assert_int_equal(fd_write_full(fd, text, strlen(text)), 0);
+	fd_close(fd);
+	r = agent_conf_load_file(c, path, e);
+	unlink(path);
+	return r;
+}
+
+static void test_file(void **state)
+{
+	autodone(agent_conf) c;
+	struct error e = ERROR_INIT;
+
+	agent_conf_init(&c);
+	agent_conf_parse_cmdline(&c, "agent.config_file=/etc/agent.toml agent.log=error");
+	assert_string_equal(c.config_file, "/etc/agent.toml");
+	assert_int_equal(load(&c,
+			      "log_level = 'debug'\ndebug_console = true\nlog_vport = 9\n"
+			      "server_addr = \"vsock://3:4\"\ntracing = true\nnobody = [1]\n",
+			      &e),
+			 0);
+	assert_int_equal(c.log_level, LOG_LEVEL_DEBUG);
+	assert_true(c.debug_console);
+	assert_int_equal(c.log_port, 9);
+	assert_string_equal(c.server_addr, "vsock://3:4");
+	assert_int_equal(c.unknown.n, 2);
+	assert_true(load(&c, "log_level = ", &e) < 0);
+	assert_true(load(&c, "\nlog_vport = 'many'\n", &e) < 0);
+	assert_non_null(strstr(e.text, ":2: log_vport has no valid value"));
+	assert_true(agent_conf_load_file(&c, "/nonexistent", &e) < 0);
+}
+
+static void test_environment(void **state)
+{
+	autodone(agent_conf) c;
+
+	agent_conf_init(&c);
+	setenv("KATA_AGENT_SERVER_ADDR", "unix:///x", 1);
+	setenv("KATA_AGENT_LOG_LEVEL", "warn", 1);
+	setenv("KATA_AGENT_POLICY_FILE", "/p.rego", 1);
+	agent_conf_apply_env(&c);
+	assert_string_equal(c.server_addr, "unix:///x");
+	assert_int_equal(c.log_level, LOG_LEVEL_WARN);
+	assert_string_equal(c.policy_file, "/p.rego");
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -129,6 +199,9 @@ int main(void)
 		cmocka_unit_test(test_unknown_and_invalid_are_named),
 		cmocka_unit_test(test_what_follows_two_dashes_is_not_ours),
 		cmocka_unit_test(test_number_of_warnings_is_bounded),
+		cmocka_unit_test(test_without_effect),
+		cmocka_unit_test(test_file),
+		cmocka_unit_test(test_environment),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -9,6 +9,7 @@
 
 #include "agent/console.h"
 #include "agent/listen.h"
+#include "agent/policy.h"
 #include "agent/relay.h"
 
 #include "base/fd.h"
@@ -28,6 +29,7 @@
 struct fixture {
 	struct loop *loop;
 	struct relay_set relays;
+	struct policy policy;
 	struct console *console;
 	char dir[64], path[128];
 };
@@ -45,7 +47,7 @@ static int setup(void **state)
 	if (!f->loop || !mkdtemp(f->dir))
 		return -1;
 	snprintf(f->path, sizeof(f->path), "%s/console", f->dir);
-	f->console = console_new(f->loop, &f->relays, agent_listen(&a, 0, NULL), NULL);
+	f->console = console_new(f->loop, &f->relays, &f->policy, agent_listen(&a, 0, NULL), NULL);
 	*state = f;
 	return f->console ? 0 : -1;
 }
