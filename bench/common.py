@@ -140,7 +140,7 @@ class Table:
         """Of medians; @mine and @theirs are lists from runs in turns."""
         a, b = statistics.median(mine), statistics.median(theirs)
         self.row({
-            "what": what, "against": against, "ratio": round(a / b, 3), "unit": unit, "target": target,
+            "what": what, "against": against, "ratio": float(f"{a / b:.3g}"), "unit": unit, "target": target,
             "mine": {"median": a, "min": min(mine), "max": max(mine), "n": len(mine)},
             "theirs": {"median": b, "min": min(theirs), "max": max(theirs), "n": len(theirs)},
         })
@@ -151,5 +151,5 @@ class Table:
             return
         side = "{median:.3g} [{min:.3g}..{max:.3g}] n={n}"
         target = f" (target {r['target']})" if r["target"] else ""
-        print(f"{r['ratio']:7.3f}x{target}  {r['what']}: {side.format(**r['mine'])} {r['unit']}, against "
+        print(f"{r['ratio']:>8.3g}x{target}  {r['what']}: {side.format(**r['mine'])} {r['unit']}, against "
               f"{r['against']}: {side.format(**r['theirs'])} {r['unit']}", flush=True)
