@@ -140,7 +140,8 @@ int agent_init(struct agent *a, const struct agent_conf *conf, struct error *e)
 	streams_init(&a->streams);
 	relay_set_init(&a->relays, a->loop);
 	containers_init(&a->containers);
-	sandbox_init(&a->sandbox, conf);
+	jobs_init(&a->jobs, a->loop);
+	sandbox_init(&a->sandbox, conf, &a->jobs);
 	events_init(&a->events, a);
 	if (!a->loop)
 		return error_set(e, errno, "event loop");
@@ -224,6 +225,8 @@ int agent_run(struct agent *a, struct error *e)
 
 void agent_done(struct agent *a)
 {
+	storages_close(&a->sandbox.storages);
+	jobs_done(&a->jobs);
 	containers_done(&a->containers);
 	events_done(&a->events);
 	sandbox_done(&a->sandbox);

@@ -12,6 +12,7 @@
 #include "agent/conf.h"
 #include "agent/container.h"
 #include "agent/events.h"
+#include "agent/job.h"
 #include "agent/marks.h"
 #include "agent/pending.h"
 #include "agent/policy.h"
@@ -42,6 +43,7 @@ struct agent {
 	struct events events;
 	struct policy policy;
 	uint64_t scrapes; /* of metrics */
+	struct jobs jobs;
 	struct loop_source *child, *term[2], *linger;
 	struct boot_list late; /* modules that can wait */
 	struct loop_source *late_timer;

@@ -5,6 +5,7 @@
 #include "agent/agent.h"
 #include "agent/console.h"
 #include "agent/ctr.h"
+#include "agent/spec_devices.h"
 
 #include "rpc/ttrpc.h"
 
@@ -145,9 +146,6 @@ static int check_request(struct agent *a, const Grpc__CreateContainerRequest *re
 	    a->containers.nprocesses >= LIMIT_AGENT_PROCESSES)
 		return error_plain(e, ENOBUFS, "too many containers or processes: %u, %u",
 				   a->containers.n, a->containers.nprocesses);
-	if (req->n_devices)
-		return error_plain(e, EOPNOTSUPP, "devices of type %s are not supported",
-				   req->devices[0]->type);
 	if (req->n_shared_mounts)
 		return error_plain(e, EOPNOTSUPP,
 				   "shared mounts between containers are not supported");
@@ -174,17 +172,12 @@ static struct container *container_new(struct agent *a, const char *id)
 static int container_prepare(struct container *c, const Grpc__CreateContainerRequest *req,
 			     struct error *e)
 {
-	int r = remember_spec(c, req->oci, e);
-
-	if (r < 0)
-		return r;
 	c->cgroup = ctr_cgroup_path(c->id, req->oci, e);
 	if (!c->cgroup)
 		return -EINVAL;
 	if (path_mkdir_all(c->bundle, 0700) < 0)
 		return error_set(e, errno, "create %s", c->bundle);
-	return storages_add(&c->agent->sandbox.storages, req->storages, req->n_storages,
-			    &c->storages, e);
+	return 0;
 }
 
 static int container_launch(struct container *c, const Grpc__CreateContainerRequest *req,
@@ -223,6 +216,49 @@ int container_ready(struct container *c, struct process *init, struct error *e)
 	return r;
 }
 
+/* The devices are there and the storages are mounted, or not. */
+static void storages_ready(void *data, const struct error *e, const struct device_node *nodes)
+{
+	struct container *c = data;
+	struct rpc_call *call = take_ptr(c->call);
+	const Grpc__CreateContainerRequest *req = c->req;
+	struct error why = ERROR_INIT;
+	int r = error_copy(&why, e);
+
+	c->op = NULL;
+	if (!e && c->removing)
+		r = error_plain(&why, ECANCELED, "the container is being removed");
+	/* The request is ours until it is answered. */
+	if (r >= 0)
+		r = spec_set_devices(req->oci, req->devices, nodes, req->n_devices, &why);
+	if (r >= 0)
+		r = remember_spec(c, req->oci, &why);
+	if (r >= 0)
+		r = container_launch(c, req, call, &why);
+	if (r >= 0)
+		return;
+	container_failed(c, call, &why);
+	container_settle(c);
+}
+
+static int mount_storages(struct container *c, const Grpc__CreateContainerRequest *req,
+			  struct rpc_call *call, struct error *e)
+{
+	const struct storages_request rq = {
+		.id = c->id,
+		.devices = req->devices,
+		.n_devices = req->n_devices,
+		.storages = req->storages,
+		.n_storages = req->n_storages,
+		.done = storages_ready,
+		.data = c,
+	};
+
+	c->req = req;
+	c->call = call;
+	return storages_add(&c->agent->sandbox.storages, &rq, &c->storages, &c->op, e);
+}
+
 int container_create(struct agent *a, const Grpc__CreateContainerRequest *req,
 		     struct rpc_call *call, struct error *e)
 {
@@ -237,7 +273,7 @@ int container_create(struct agent *a, const Grpc__CreateContainerRequest *req,
 	r = container_prepare(c, req, &why);
 	marks_add(&a->marks, began, "look at the container's specification");
 	if (r >= 0)
-		r = container_launch(c, req, call, &why);
+		r = mount_storages(c, req, call, &why);
 	if (r < 0)
 		container_failed(c, call, &why);
 	return 0;
@@ -394,8 +430,7 @@ static void container_free(struct container *c)
 	loop_source_free(c->remove_timeout);
 	if (c->lends_pidns)
 		sandbox_return_pidns(&c->agent->sandbox);
-	storages_release(&c->agent->sandbox.storages, &c->storages);
-	strv_done(&c->storages);
+	storages_release(&c->agent->sandbox.storages, &c->storages, NULL, NULL);
 	list_del(&c->link);
 	c->agent->containers.n--;
 	ctr_pins_done(&c->pins);
@@ -425,14 +460,17 @@ static bool all_reaped(const struct container *c)
 {
 	struct process *p;
 
+	if (c->op)
+		return false;
 	list_for_each(p, &c->processes, link)
 		if (p->state != PROCESS_EXITED)
 			return false;
 	return true;
 }
 
-static void removed(struct container *c)
+static void removed(void *data)
 {
+	struct container *c = data;
 	struct pending *p;
 	int r = path_remove_tree_at(AT_FDCWD, c->bundle);
 
@@ -449,6 +487,8 @@ static void try_remove(struct container *c)
 {
 	int r = all_reaped(c) ? 0 : -EBUSY;
 
+	if (c->releasing)
+		return;
 	if (r == 0 && c->has_cgroup)
 		r = ctr_cgroup_remove(c->cgroup);
 	if (r == -EBUSY) {
@@ -458,7 +498,8 @@ static void try_remove(struct container *c)
 	}
 	if (r < 0)
 		log_warn("container %s: remove its cgroup: %s", c->id, strerror(-r));
-	removed(c);
+	c->releasing = true;
+	storages_release(&c->agent->sandbox.storages, &c->storages, removed, c);
 }
 
 static void on_again(struct loop_source *s, void *data)
@@ -482,6 +523,8 @@ static int begin_remove(struct container *c, struct error *e)
 		return error_set(e, errno, "timer");
 	c->removing = true;
 	container_kill(c);
+	if (c->op)
+		storages_cancel(&c->agent->sandbox.storages, c->op);
 	return 0;
 }
 

@@ -26,6 +26,7 @@
 struct agent;
 struct loop_source;
 struct rpc_call;
+struct storage_op;
 typedef struct Grpc__CreateContainerRequest Grpc__CreateContainerRequest;
 typedef struct Grpc__ExecProcessRequest Grpc__ExecProcessRequest;
 typedef struct Grpc__Spec Grpc__Spec;
@@ -43,8 +44,12 @@ struct container {
 	size_t spec_len;
 	struct list processes; /* the init, if there is one, is the first */
 	struct strv storages;  /* mount points it holds a reference of */
-	bool has_cgroup;       /* ctr has been asked to make it */
-	bool lends_pidns;      /* its pid namespace is to be, or is, the sandbox's */
+	struct storage_op *op; /* that waits for devices and mounts them, for... */
+	struct rpc_call *call; /* ...CreateContainer */
+	const Grpc__CreateContainerRequest *req;
+	bool releasing;   /* its storages, the last step of its removal */
+	bool has_cgroup;  /* ctr has been asked to make it */
+	bool lends_pidns; /* its pid namespace is to be, or is, the sandbox's */
 	bool removing;
 	struct pending_list removers, freezers;
 	bool frozen;          /* asked to be */

@@ -5,6 +5,8 @@
 #include "agent/conf.h"
 #include "agent/ctr.h"
 
+#include "rpc/ttrpc.h"
+
 #include "sys/kmod.h"
 #include "sys/ns.h"
 
@@ -26,28 +28,12 @@
 #include <sys/syscall.h>
 #include <unistd.h>
 
-void sandbox_init(struct sandbox *s, const struct agent_conf *conf)
+void sandbox_init(struct sandbox *s, const struct agent_conf *conf, struct jobs *jobs)
 {
 	*s = (struct sandbox){
 		.conf = conf, .ipc = -1, .uts = -1, .net = -1, .pid = -1, .holder = -1
 	};
-	storages_init(&s->storages, conf->run_dir);
-}
-
-void sandbox_done(struct sandbox *s)
-{
-	storages_release(&s->storages, &s->refs);
-	storages_done(&s->storages);
-	s->ipc = fd_close(s->ipc);
-	s->uts = fd_close(s->uts);
-	s->net = fd_close(s->net);
-	s->pid = fd_close(s->pid);
-	if (s->holder >= 0)
-		proc_pidfd_signal(s->holder, SIGKILL);
-	s->holder = fd_close(s->holder);
-	free(s->id);
-	s->id = NULL;
-	s->created = false;
+	storages_init(&s->storages, conf->run_dir, jobs);
 }
 
 /* --- the steps of creation --- */
@@ -55,6 +41,8 @@ void sandbox_done(struct sandbox *s)
 static int check_request(const struct sandbox *s, const Grpc__CreateSandboxRequest *req,
 			 struct error *e)
 {
+	if (s->creating)
+		return error_plain(e, EBUSY, "the sandbox is being created");
 	if (s->created)
 		return error_plain(e, EEXIST, "sandbox %s exists already", s->id);
 	if (strlen(req->hostname) > HOST_NAME_MAX)
@@ -156,11 +144,6 @@ static int hold_pidns(struct sandbox *s, const Grpc__CreateSandboxRequest *req, 
 	return error_plain(e, EIO, "the sandbox's pid namespace cannot be opened");
 }
 
-static int mount_storages(struct sandbox *s, const Grpc__CreateSandboxRequest *req, struct error *e)
-{
-	return storages_add(&s->storages, req->storages, req->n_storages, &s->refs, e);
-}
-
 static int write_resolv_conf(struct sandbox *s, const Grpc__CreateSandboxRequest *req,
 			     struct error *e)
 {
@@ -179,10 +162,75 @@ static int write_resolv_conf(struct sandbox *s, const Grpc__CreateSandboxRequest
 
 static int (*const create_steps[])(struct sandbox *, const Grpc__CreateSandboxRequest *,
 				   struct error *) = {
-	load_modules, make_dirs, make_namespaces, hold_pidns, mount_storages, write_resolv_conf,
+	load_modules, make_dirs, make_namespaces, hold_pidns, write_resolv_conf,
 };
 
-int sandbox_create(struct sandbox *s, const Grpc__CreateSandboxRequest *req, struct error *e)
+/* What was made, but for the storages' own books. */
+static void sandbox_undo(struct sandbox *s)
+{
+	storages_release(&s->storages, &s->refs, NULL, NULL);
+	s->ipc = fd_close(s->ipc);
+	s->uts = fd_close(s->uts);
+	s->net = fd_close(s->net);
+	s->pid = fd_close(s->pid);
+	if (s->holder >= 0)
+		proc_pidfd_signal(s->holder, SIGKILL);
+	s->holder = fd_close(s->holder);
+	free(s->id);
+	s->id = NULL;
+	s->created = s->creating = false;
+}
+
+void sandbox_done(struct sandbox *s)
+{
+	sandbox_undo(s);
+	storages_done(&s->storages);
+}
+
+struct creation {
+	struct sandbox *sandbox;
+	struct rpc_call *call;
+};
+
+/* The storages are mounted: the last step. */
+static void created(void *data, const struct error *e, const struct device_node *devices)
+{
+	struct creation *c = data;
+
+	c->sandbox->creating = false;
+	if (e) {
+		sandbox_undo(c->sandbox);
+		rpc_call_fail(c->call, e);
+	} else {
+		c->sandbox->created = true;
+		rpc_call_reply_empty(c->call);
+	}
+	free(c);
+}
+
+static int mount_storages(struct sandbox *s, const Grpc__CreateSandboxRequest *req,
+			  struct rpc_call *call, struct error *e)
+{
+	struct creation *c = xnew(struct creation);
+	const struct storages_request rq = {
+		.storages = req->storages,
+		.n_storages = req->n_storages,
+		.done = created,
+		.data = c,
+	};
+	int r;
+
+	c->sandbox = s;
+	c->call = call;
+	s->creating = true;
+	r = storages_add(&s->storages, &rq, &s->refs, NULL, e);
+	if (r < 0)
+		free(c);
+	return r;
+}
+
+int sandbox_create(struct sandbox *s, const Grpc__CreateSandboxRequest *req, struct rpc_call *call,
+		   struct error *e)
 {
 	int r = check_request(s, req, e);
 
@@ -190,13 +238,13 @@ int sandbox_create(struct sandbox *s, const Grpc__CreateSandboxRequest *req, str
 		return r;
 	for (size_t i = 0; i < ARRAY_SIZE(create_steps) && r >= 0; i++)
 		r = create_steps[i](s, req, e);
-	if (r < 0) {
-		sandbox_done(s);
-		return r;
+	if (r >= 0) {
+		s->id = xstrdup(req->sandbox_id);
+		r = mount_storages(s, req, call, e);
 	}
-	s->id = xstrdup(req->sandbox_id);
-	s->created = true;
-	return 0;
+	if (r < 0)
+		sandbox_undo(s);
+	return r;
 }
 
 /* --- for containers --- */

@@ -5,9 +5,9 @@
  *
  * ipc and uts namespaces are made with the sandbox and kept open; the network is the guest's own. A
  * pid namespace is shared by the containers for which the host asks for it (sandbox_pidns of
- * CreateContainer). It is that of the first container, which lends it while it exists (a pod's pause
- * container); or, with sandbox_pidns of CreateSandbox, one that a process of the agent holds, which
- * does nothing but reap.
+ * CreateContainer). It is that of the first container, which lends it while it exists (a pod's
+ * pause container); or, with sandbox_pidns of CreateSandbox, one that a process of the agent holds,
+ * which does nothing but reap.
  */
 #pragma once
 
@@ -21,12 +21,14 @@
 
 struct agent_conf;
 struct ctr_shared_ns;
+struct jobs;
+struct rpc_call;
 typedef struct Grpc__CreateSandboxRequest Grpc__CreateSandboxRequest;
 typedef struct Grpc__Spec Grpc__Spec;
 
 struct sandbox {
 	const struct agent_conf *conf;
-	bool created;
+	bool created, creating;
 	char *id;
 	int ipc, uts, net, pid; /* namespaces, -1: none */
 	int holder;             /* pidfd of the process that holds pid; -1: a container does */
@@ -34,9 +36,10 @@ struct sandbox {
 	struct strv refs; /* the sandbox's own storages */
 };
 
-void sandbox_init(struct sandbox *s, const struct agent_conf *conf);
-/* All or nothing. */
-int sandbox_create(struct sandbox *s, const Grpc__CreateSandboxRequest *req, struct error *e);
+void sandbox_init(struct sandbox *s, const struct agent_conf *conf, struct jobs *jobs);
+/* All or nothing. @call is answered, now or later; on failure it is the caller's. */
+int sandbox_create(struct sandbox *s, const Grpc__CreateSandboxRequest *req, struct rpc_call *call,
+		   struct error *e);
 void sandbox_done(struct sandbox *s);
 /* Which of the namespaces a container with @spec joins. The descriptors stay the sandbox's. */
 void sandbox_shared_ns(const struct sandbox *s, const Grpc__Spec *spec, bool pidns,

@@ -78,10 +78,10 @@ HANDLER(version, CheckRequest)
 HANDLER(create_sandbox, CreateSandboxRequest)
 {
 	int64_t began = timeline_now();
-	int r = sandbox_create(&a->sandbox, rq, e);
+	int r = sandbox_create(&a->sandbox, rq, call, e);
 
 	marks_add(&a->marks, began, "CreateSandbox");
-	finish(call, r, e);
+	finish_failed(call, r, e);
 }
 
 HANDLER(destroy_sandbox, DestroySandboxRequest)

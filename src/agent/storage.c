@@ -1,75 +1,59 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* storage - see storage.h. */
+/*
+ * storage - see storage.h.
+ *
+ * An operation waits while a mount point of its is busy with another, then makes what is not
+ * mounted yet its own (`busy`), works, and lets the next ones go. A storage exists while somebody
+ * holds it or an operation is about it.
+ */
 #include "agent/storage.h"
 
-#include "sys/mounts.h"
+#include "agent/job.h"
+#include "agent/storage_driver.h"
+#include "agent/watch.h"
 
+#include "base/fd.h"
 #include "base/limits.h"
 #include "base/log.h"
-#include "base/path.h"
 
 #include "agent.pb-c.h"
 
 #include <errno.h>
 #include <fcntl.h>
-#include <stdbool.h>
-#include <sys/mount.h>
-#include <sys/stat.h>
+#include <unistd.h>
 
-struct storage_driver {
-	const char *name;
-	const char *fstype; /* NULL: nothing is mounted, the directory is all */
-	/* Checks what is special to the driver; NULL: nothing. */
-	int (*check)(const Grpc__Storage *rq, struct error *e);
+#define WORK_MS 300000 /* of one operation, beside waiting for devices */
+#define WATCH_MS 2000
+
+struct item {
+	struct storage *st;
+	const Grpc__Storage *rq; /* to be mounted; NULL: let go of */
+	bool work;               /* by this operation, not by one before it */
 };
 
-struct storage {
+struct storage_op {
 	struct list link;
-	const struct storage_driver *driver;
-	char *mount_point;
-	unsigned refs;
-	bool shared;
+	struct storages *s;
+	struct storages_request rq;
+	char *id;
+	struct item *items;
+	size_t n;
+	bool release, started;
+	struct job *job;
+	struct device_node *devices;
+	void (*released)(void *data);
 };
 
-static int check_tag(const Grpc__Storage *rq, struct error *e)
+void storages_init(struct storages *s, const char *run_dir, struct jobs *jobs)
 {
-	return str_empty(rq->source) ? error_plain(e, EINVAL, "a virtio-fs storage has no tag") : 0;
-}
-
-static int check_tmpfs(const Grpc__Storage *rq, struct error *e)
-{
-	if (str_empty(rq->fstype) || str_eq(rq->fstype, "tmpfs"))
-		return 0;
-	return error_plain(e, EOPNOTSUPP, "ephemeral storage of type %s is not supported",
-			   rq->fstype);
-}
-
-static const struct storage_driver drivers[] = {
-	{ "virtio-fs", "virtiofs", check_tag },
-	{ "ephemeral", "tmpfs", check_tmpfs },
-	{ "local", NULL, NULL },
-};
-
-const char *storage_driver_name(size_t i)
-{
-	return i < ARRAY_SIZE(drivers) ? drivers[i].name : NULL;
-}
-
-static const struct storage_driver *find_driver(const char *name)
-{
-	for (size_t i = 0; i < ARRAY_SIZE(drivers); i++)
-		if (str_eq(name, drivers[i].name))
-			return &drivers[i];
-	return NULL;
-}
-
-void storages_init(struct storages *s, const char *run_dir)
-{
-	*s = (struct storages){ .run_dir = run_dir };
+	*s = (struct storages){
+		.run_dir = run_dir, .jobs = jobs, .env = DEVICE_ENV_INIT, .watch_ms = WATCH_MS
+	};
 	list_init(&s->head);
+	list_init(&s->ops);
 }
 
-static struct storage *lookup(struct storages *s, const char *mount_point)
+static struct storage *lookup(const struct storages *s, const char *mount_point)
 {
 	struct storage *st;
 
@@ -78,6 +62,239 @@ static struct storage *lookup(struct storages *s, const char *mount_point)
 			return st;
 	return NULL;
 }
+
+bool storages_mounted(const struct storages *s, const char *mount_point, const char *driver)
+{
+	struct storage *st = lookup(s, mount_point);
+
+	return st && st->mounted && (!driver || str_eq(st->driver->name, driver));
+}
+
+static void storage_free(struct storages *s, struct storage *st)
+{
+	list_del(&st->link);
+	s->n--;
+	free(st->mount_point);
+	free(st->source);
+	free(st);
+}
+
+static void op_free(struct storage_op *op)
+{
+	list_del(&op->link);
+	free(op->items);
+	free(op->devices);
+	free(op->id);
+	free(op);
+}
+
+/* --- the work, in a job or not --- */
+
+static const char *relative(const struct storages *s, const struct storage *st)
+{
+	return st->mount_point + strlen(s->run_dir) + 1;
+}
+
+/* Goes on after a failure: the rest is to be let go of too. */
+static void unmount_item(struct storage_op *op, const struct storage_place *at,
+			 const struct item *it)
+{
+	int r = storage_unmount(it->st->driver, at, relative(op->s, it->st));
+
+	if (r < 0)
+		log_warn("storage %s: %s", it->st->mount_point, strerror(-r));
+}
+
+static int mount_item(struct storage_op *op, const struct storage_place *at, const struct item *it,
+		      struct error *e)
+{
+	const struct storage_request sr = { it->rq, op->rq.storages, op->rq.n_storages };
+
+	/* What one that failed has left. */
+	if (it->st->tried)
+		unmount_item(op, at, it);
+	return storage_mount(it->st->driver, at, &sr, relative(op->s, it->st), e);
+}
+
+static int wait_devices(const struct storage_op *op, const struct storage_place *at,
+			struct buf *result, struct error *e)
+{
+	for (size_t i = 0; i < op->rq.n_devices; i++) {
+		const Grpc__Device *d = op->rq.devices[i];
+		struct device_node node = { 0 };
+		int r = device_wait(&at->env, d->type, device_where(d), &node, e);
+
+		if (r >= 0 && buf_add(result, &node, sizeof(node)) < 0)
+			r = error_plain(e, ENOBUFS, "too many devices");
+		if (r < 0)
+			return r;
+	}
+	return 0;
+}
+
+/* The result: the nodes of the devices, then a byte for each item, 1 where it is to be watched. */
+static int op_work(void *data, struct buf *result, struct error *e)
+{
+	struct storage_op *op = data;
+	struct storage_place at = { .run_dir = op->s->run_dir, .id = op->id, .env = op->s->env };
+	autoclose int root = open(at.run_dir, O_PATH | O_DIRECTORY | O_CLOEXEC);
+	int r;
+
+	if (root < 0)
+		return error_set(e, errno, "%s", at.run_dir);
+	at.root = root;
+	r = wait_devices(op, &at, result, e);
+	for (size_t i = 0; i < op->n && r >= 0; i++) {
+		char watch = 0;
+
+		if (op->items[i].work && op->release)
+			unmount_item(op, &at, &op->items[i]);
+		else if (op->items[i].work)
+			watch = (char)(r = mount_item(op, &at, &op->items[i], e));
+		if (r >= 0 && buf_add(result, &watch, 1) < 0)
+			r = error_plain(e, ENOBUFS, "too many storages");
+	}
+	return r < 0 ? r : 0;
+}
+
+/* --- operations --- */
+
+static void ops_run(struct storages *s);
+
+static void item_done(struct storage_op *op, struct item *it, bool ok, bool watch)
+{
+	struct storage *st = it->st;
+
+	if (!it->work)
+		return;
+	st->busy = NULL;
+	st->mounted = ok && !op->release;
+	st->tried = !op->release;
+	if (watch) {
+		st->source = xstrdup(it->rq->source);
+		watch_start(op->s);
+	}
+}
+
+/* Those nobody holds and no operation is about. */
+static void drop_unused(struct storages *s)
+{
+	struct storage *st;
+
+	list_for_each(st, &s->head, link)
+		if (!st->refs && !st->tried && !st->releasing && !st->busy)
+			storage_free(s, st);
+}
+
+static void op_done(void *data, const struct error *e, const char *result, size_t n)
+{
+	struct storage_op *op = data;
+	struct storages *s = op->s;
+	size_t head = op->rq.n_devices * sizeof(struct device_node);
+	const char *flags = e || n < head + op->n ? NULL : result + head;
+
+	for (size_t i = 0; i < op->n; i++) {
+		if (op->release)
+			op->items[i].st->releasing = false;
+		item_done(op, &op->items[i], !e, flags && flags[i]);
+	}
+	drop_unused(s);
+	if (flags && head)
+		op->devices = xmemdup(result, head);
+	list_del(&op->link);
+	if (op->release && op->released)
+		op->released(op->rq.data);
+	else if (!op->release)
+		op->rq.done(op->rq.data, e, op->devices);
+	op_free(op);
+	ops_run(s);
+}
+
+static bool op_ready(const struct storage_op *op)
+{
+	for (size_t i = 0; i < op->n; i++)
+		if (op->items[i].st->busy)
+			return false;
+	return true;
+}
+
+/* Takes what there is to do; true if it may block. */
+static bool op_take(struct storage_op *op)
+{
+	bool slow = op->rq.n_devices;
+
+	for (size_t i = 0; i < op->n; i++) {
+		struct item *it = &op->items[i];
+
+		it->work = !it->st->busy &&
+			   (op->release ? !it->st->refs && it->st->tried : !it->st->mounted);
+		if (!it->work)
+			continue;
+		it->st->busy = op;
+		slow |= op->release ? !it->st->driver->quick
+				    : storage_is_slow(it->st->driver, it->rq);
+	}
+	return slow && !op->s->closing;
+}
+
+static void op_start(struct storage_op *op)
+{
+	autodone(buf) result = BUF_INIT(LIMIT_AGENT_JOB_RESULT);
+	struct error e = ERROR_INIT;
+	int devices = (int)(op->rq.n_devices + op->n) * op->s->env.timeout_ms, r;
+
+	op->started = true;
+	if (op->s->closing && !op->release) {
+		r = error_plain(&e, ECANCELED, "the agent ends");
+	} else if (op_take(op)) {
+		r = job_start(op->s->jobs, op_work, op_done, op, WORK_MS + devices, &op->job, &e);
+		if (r >= 0)
+			return;
+	} else {
+		r = op_work(op, &result, &e);
+	}
+	op_done(op, r < 0 ? &e : NULL, buf_ptr(&result), buf_len(&result));
+}
+
+static bool start_one(struct storages *s)
+{
+	struct storage_op *op;
+
+	list_for_each(op, &s->ops, link) {
+		if (op->started || !op_ready(op))
+			continue;
+		op_start(op);
+		return true;
+	}
+	return false;
+}
+
+/* Those that end at once let others go on, and may begin new ones. */
+static void ops_run(struct storages *s)
+{
+	if (s->running)
+		return;
+	s->running = true;
+	while (start_one(s))
+		;
+	s->running = false;
+}
+
+void storages_cancel(struct storages *s, struct storage_op *op)
+{
+	struct error e = ERROR_INIT;
+
+	if (op->job) {
+		job_cancel(op->job);
+		return;
+	}
+	if (op->started)
+		return;
+	error_plain(&e, ECANCELED, "the container is being removed");
+	op_done(op, &e, NULL, 0);
+}
+
+/* --- taking hold --- */
 
 /* Below the run directory, no "..", without slashes at the end; NULL and a reason. */
 static char *clean_mount_point(const struct storages *s, const char *path, struct error *e)
@@ -89,82 +306,52 @@ static char *clean_mount_point(const struct storages *s, const char *path, struc
 		n--;
 	if (!rest || *rest != '/' || n <= strlen(s->run_dir) || strstr(rest, "/../") ||
 	    str_ends_with(rest, "/..")) {
-		error_plain(e, EINVAL, "storage mount point \"%s\" is not below %s", path,
+		error_plain(e, EINVAL, "storage mount point \"%.256s\" is not below %s", path,
 			    s->run_dir);
 		return NULL;
 	}
 	return xstrndup(path, n);
 }
 
-static int check_storage(const struct storages *s, const Grpc__Storage *rq,
-			 const struct storage_driver *d, struct error *e)
+static int check_all(const struct storages *s, const struct storages_request *rq, struct error *e)
 {
-	size_t bytes = 0;
+	if (rq->n_storages > LIMIT_AGENT_STORAGES - MIN(s->n, LIMIT_AGENT_STORAGES))
+		return error_plain(e, ENOBUFS,
+				   "%zu storages in one request, %u in all: more than %d",
+				   rq->n_storages, s->n, LIMIT_AGENT_STORAGES);
+	if (rq->n_devices > LIMIT_AGENT_DEVICES)
+		return error_plain(e, ENOBUFS, "%zu devices in one request", rq->n_devices);
+	for (size_t i = 0; i < rq->n_devices; i++) {
+		const Grpc__Device *d = rq->devices[i];
+		int r = device_check(d->type, device_where(d), e);
 
-	if (!d)
-		return error_plain(e, EOPNOTSUPP, "storage driver \"%s\" is not supported",
-				   rq->driver);
-	if (s->n >= LIMIT_AGENT_STORAGES)
-		return error_plain(e, ENOBUFS, "more than %d storages", LIMIT_AGENT_STORAGES);
-	if (rq->n_driver_options)
-		return error_plain(e, EOPNOTSUPP,
-				   "storage driver %s: option \"%s\" is not supported", d->name,
-				   rq->driver_options[0]);
-	if (rq->fs_group)
-		return error_plain(e, EOPNOTSUPP,
-				   "storage %s: a group for the volume is not supported",
-				   rq->mount_point);
-	for (size_t i = 0; i < rq->n_options; i++)
-		bytes += strlen(rq->options[i]) + 1;
-	if (bytes > LIMIT_AGENT_STORAGE_OPTIONS)
-		return error_plain(e, E2BIG, "storage %s: options of %zu bytes", rq->mount_point,
-				   bytes);
-	return d->check ? d->check(rq, e) : 0;
-}
-
-/* A scratch directory knows one option: mode=OCTAL. */
-static int make_local(const Grpc__Storage *rq, const char *path, struct error *e)
-{
-	uint32_t mode = 0755;
-
-	for (size_t i = 0; i < rq->n_options; i++) {
-		const char *text = str_skip_prefix(rq->options[i], "mode=");
-
-		if (!text || str_to_u32(text, 8, &mode) < 0 || mode > 07777)
-			return error_plain(e, EINVAL, "storage %s: option \"%s\" is not understood",
-					   path, rq->options[i]);
+		if (r < 0)
+			return r;
 	}
-	return chmod(path, mode) < 0 ? error_set(e, errno, "mode of %s", path) : 0;
+	for (size_t i = 0; i < rq->n_storages; i++) {
+		const struct storage_driver *d;
+		autofree char *path = NULL;
+		int r;
+
+		if (!storage_is_layer(rq->storages[i]))
+			path = clean_mount_point(s, rq->storages[i]->mount_point, e);
+		r = path || storage_is_layer(rq->storages[i])
+			    ? storage_driver_check(rq->storages[i], &d, e)
+			    : -EINVAL;
+		if (r < 0)
+			return r;
+	}
+	return 0;
 }
 
-static int storage_mount(const struct storage_driver *d, const Grpc__Storage *rq, const char *path,
-			 struct error *e)
+static struct storage *hold(struct storages *s, const Grpc__Storage *rq, struct strv *refs)
 {
-	int r = path_mkdir_all(path, 0755);
+	autofree char *path = clean_mount_point(s, rq->mount_point, NULL);
+	struct storage *st = lookup(s, path);
 
-	if (r < 0)
-		return error_set(e, r, "create %s", path);
-	if (!d->fstype)
-		return make_local(rq, path, e);
-	r = mount_path(rq->source, path, d->fstype, rq->options, rq->n_options, e);
-	return r < 0 ? error_prefix(e, "storage %s", path) : 0;
-}
-
-static int storage_add(struct storages *s, const Grpc__Storage *rq, struct strv *refs,
-		       struct error *e)
-{
-	const struct storage_driver *d = find_driver(rq->driver);
-	autofree char *path = clean_mount_point(s, rq->mount_point, e);
-	struct storage *st = path ? lookup(s, path) : NULL;
-	int r = path ? check_storage(s, rq, d, e) : -EINVAL;
-
-	if (r >= 0 && !st)
-		r = storage_mount(d, rq, path, e);
-	if (r < 0)
-		return r;
 	if (!st) {
 		st = xnew(struct storage);
-		st->driver = d;
+		storage_driver_check(rq, &st->driver, NULL);
 		st->mount_point = take_ptr(path);
 		list_add(&s->head, &st->link);
 		s->n++;
@@ -172,51 +359,80 @@ static int storage_add(struct storages *s, const Grpc__Storage *rq, struct strv 
 	st->shared = st->shared || rq->shared;
 	st->refs++;
 	strv_add(refs, st->mount_point);
+	return st;
+}
+
+static struct storage_op *op_new(struct storages *s, size_t items)
+{
+	struct storage_op *op = xnew(struct storage_op);
+
+	op->s = s;
+	op->items = xnew_array(struct item, items ? items : 1);
+	list_add(&s->ops, &op->link);
+	return op;
+}
+
+int storages_add(struct storages *s, const struct storages_request *rq, struct strv *refs,
+		 struct storage_op **ret, struct error *e)
+{
+	struct storage_op *op;
+	int r = check_all(s, rq, e);
+
+	if (r < 0)
+		return r;
+	op = op_new(s, rq->n_storages);
+	op->rq = *rq;
+	op->id = rq->id ? xstrdup(rq->id) : NULL;
+	for (size_t i = 0; i < rq->n_storages; i++)
+		if (!storage_is_layer(rq->storages[i]))
+			op->items[op->n++] = (struct item){ hold(s, rq->storages[i], refs),
+							    rq->storages[i], false };
+	if (ret)
+		*ret = op;
+	ops_run(s);
 	return 0;
 }
 
-int storages_add(struct storages *s, Grpc__Storage *const *list, size_t n, struct strv *refs,
-		 struct error *e)
+/* --- letting go --- */
+
+void storages_release(struct storages *s, struct strv *refs, void (*done)(void *data), void *data)
 {
-	int r = 0;
+	struct storage_op *op = op_new(s, refs->n);
 
-	if (n > LIMIT_AGENT_STORAGES)
-		return error_plain(e, ENOBUFS, "%zu storages in one request", n);
-	for (size_t i = 0; i < n && r >= 0; i++)
-		r = storage_add(s, list[i], refs, e);
-	return r;
-}
-
-static void storage_free(struct storages *s, struct storage *st)
-{
-	int r = 0;
-
-	if (st->driver->fstype && umount2(st->mount_point, MNT_DETACH) < 0)
-		r = -errno;
-	if (r >= 0)
-		r = path_remove_tree_at(AT_FDCWD, st->mount_point);
-	if (r < 0)
-		log_warn("storage %s: %s", st->mount_point, strerror(-r));
-	list_del(&st->link);
-	s->n--;
-	free(st->mount_point);
-	free(st);
-}
-
-void storages_release(struct storages *s, struct strv *refs)
-{
+	op->release = true;
+	op->released = done;
+	op->rq.data = data;
+	/* The last one first: it may lie in an earlier one. */
 	for (size_t i = refs->n; i-- > 0;) {
 		struct storage *st = lookup(s, refs->v[i]);
 
-		if (st && --st->refs == 0 && !st->shared)
-			storage_free(s, st);
+		if (!st || --st->refs > 0 || st->shared || st->releasing)
+			continue;
+		st->releasing = true;
+		op->items[op->n++] = (struct item){ .st = st };
 	}
 	strv_done(refs);
+	ops_run(s);
+}
+
+void storages_close(struct storages *s)
+{
+	s->closing = true;
+	watch_stop(s);
 }
 
 void storages_done(struct storages *s)
 {
-	/* The last one first: it may lie in an earlier one. */
-	while (!list_empty(&s->head))
-		storage_free(s, list_entry(s->head.prev, struct storage, link));
+	struct strv refs = STRV_INIT;
+	struct storage *st;
+
+	storages_close(s);
+	list_for_each(st, &s->head, link) {
+		st->shared = false;
+		st->releasing = false;
+		st->refs = 1;
+		strv_add(&refs, st->mount_point);
+	}
+	if (refs.n)
+		storages_release(s, &refs, NULL, NULL);
 }

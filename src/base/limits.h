@@ -69,8 +69,15 @@
 #define LIMIT_AGENT_MODULE_LIST KIB(64)
 #define LIMIT_AGENT_CGROUP_FILE KIB(64)
 #define LIMIT_AGENT_POLICY MIB(1)
-#define LIMIT_AGENT_METRICS MIB(1)    /* bytes of a GetMetrics answer */
-#define LIMIT_AGENT_DIAGNOSTIC KIB(4) /* bytes of a GetDiagnosticData answer */
+#define LIMIT_AGENT_METRICS MIB(1)       /* bytes of a GetMetrics answer */
+#define LIMIT_AGENT_DIAGNOSTIC KIB(4)    /* bytes of a GetDiagnosticData answer */
+#define LIMIT_AGENT_STORAGE_DRIVER 32    /* driver options of a storage */
+#define LIMIT_AGENT_LAYERS 128           /* of an overlay */
+#define LIMIT_AGENT_DEVICES 256          /* of one request */
+#define LIMIT_AGENT_WATCHED 16           /* files of a watched directory, */
+#define LIMIT_AGENT_WATCHED_BYTES MIB(1) /* and bytes: larger ones are bind-mounted instead */
+#define LIMIT_AGENT_JOBS 64              /* children that do what may block */
+#define LIMIT_AGENT_JOB_RESULT KIB(256)
 
 /* virtio devices: what a guest or a VMM may make a device process hold */
 #define LIMIT_GMEM_REGIONS 32
@@ -105,7 +112,7 @@
 #define LIMIT_HV_LOG_WINDOW_MS 100
 #define LIMIT_HV_LOG_LINE 512 /* bytes of a line that are looked at */
 #define LIMIT_HV_DEVICES 32
-#define LIMIT_HV_DIMMS 10 /* memory modules added to a running VM */
+#define LIMIT_HV_DIMMS 10     /* memory modules added to a running VM */
 #define LIMIT_HV_QMP_CALLS 64 /* commands without an answer */
 #define LIMIT_HV_QMP_OUTPUT KIB(256)
 #define LIMIT_HV_CMDLINE 2048 /* of the kernel: COMMAND_LINE_SIZE of x86, with the NUL */

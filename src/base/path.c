@@ -16,12 +16,14 @@
 #include <sys/syscall.h>
 #include <unistd.h>
 
-int path_open_in_root(int rootfd, const char *path, int flags, mode_t mode)
+typedef int open_fn(int rootfd, const char *path, int flags, mode_t mode);
+
+static int open_resolved(int rootfd, const char *path, int flags, mode_t mode, uint64_t resolve)
 {
 	struct open_how how = {
 		.flags = (uint64_t)(flags | O_CLOEXEC),
 		.mode = (flags & O_CREAT) || (flags & O_TMPFILE) == O_TMPFILE ? mode : 0,
-		.resolve = RESOLVE_IN_ROOT | RESOLVE_NO_MAGICLINKS,
+		.resolve = resolve | RESOLVE_NO_MAGICLINKS,
 	};
 	long r;
 
@@ -32,10 +34,21 @@ int path_open_in_root(int rootfd, const char *path, int flags, mode_t mode)
 	return r < 0 ? -errno : (int)r;
 }
 
-int path_mkdir_in_root(int rootfd, const char *path, mode_t mode)
+int path_open_in_root(int rootfd, const char *path, int flags, mode_t mode)
+{
+	return open_resolved(rootfd, path, flags, mode, RESOLVE_IN_ROOT);
+}
+
+int path_open_beneath(int rootfd, const char *path, int flags, mode_t mode)
+{
+	return open_resolved(rootfd, path + strspn(path, "/"), flags, mode,
+			     RESOLVE_BENEATH | RESOLVE_NO_SYMLINKS);
+}
+
+static int make_directories(open_fn *open_at, int rootfd, const char *path, mode_t mode)
 {
 	autofree char *copy = xstrdup(path);
-	autoclose int fd = path_open_in_root(rootfd, ".", O_PATH | O_DIRECTORY, 0);
+	autoclose int fd = open_at(rootfd, ".", O_PATH | O_DIRECTORY, 0);
 	size_t depth = 0;
 	char *save = NULL;
 
@@ -49,11 +62,11 @@ int path_mkdir_in_root(int rootfd, const char *path, mode_t mode)
 
 		if (++depth > LIMIT_PATH_DEPTH)
 			return -ENAMETOOLONG;
-		next = path_open_in_root(rootfd, prefix, O_PATH | O_DIRECTORY, 0);
+		next = open_at(rootfd, prefix, O_PATH | O_DIRECTORY, 0);
 		if (next == -ENOENT) {
 			if (mkdirat(fd, c, mode) < 0 && errno != EEXIST)
 				return -errno;
-			next = path_open_in_root(rootfd, prefix, O_PATH | O_DIRECTORY, 0);
+			next = open_at(rootfd, prefix, O_PATH | O_DIRECTORY, 0);
 		}
 		if (next < 0)
 			return next;
@@ -61,6 +74,16 @@ int path_mkdir_in_root(int rootfd, const char *path, mode_t mode)
 		fd = next;
 	}
 	return take_fd(fd);
+}
+
+int path_mkdir_in_root(int rootfd, const char *path, mode_t mode)
+{
+	return make_directories(path_open_in_root, rootfd, path, mode);
+}
+
+int path_mkdir_beneath(int rootfd, const char *path, mode_t mode)
+{
+	return make_directories(path_open_beneath, rootfd, path, mode);
 }
 
 int path_mkdir_all(const char *path, mode_t mode)

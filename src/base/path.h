@@ -15,6 +15,10 @@ struct error;
 int path_open_in_root(int rootfd, const char *path, int flags, mode_t mode);
 /* As above with O_PATH, after creating missing directories below @rootfd with @mode. */
 int path_mkdir_in_root(int rootfd, const char *path, mode_t mode);
+/* The same two for places nobody may have prepared: a link anywhere in @path is -ELOOP, ".." above
+ * @rootfd -EXDEV. */
+int path_open_beneath(int rootfd, const char *path, int flags, mode_t mode);
+int path_mkdir_beneath(int rootfd, const char *path, mode_t mode);
 /* mkdir -p on the host. */
 int path_mkdir_all(const char *path, mode_t mode);
 /* Removes a tree without crossing mount points or following links: a mount, @path itself included,

@@ -335,24 +335,55 @@ int mount_attach(int fd, int target, struct error *e)
 	return 0;
 }
 
-int mount_path(const char *source, const char *target, const char *type, char *const *opts,
-	       size_t n, struct error *e)
+int mount_onto(const char *source, int target, const char *type, char *const *opts, size_t n,
+	       struct error *e)
 {
 	autodone(mount_opts) o = MOUNT_OPTS_INIT;
-	autoclose int to = -1, fd = -1;
+	autoclose int fd = -1;
 	int r = mount_opts_parse(&o, opts, n, e);
 
 	if (r < 0)
-		return error_prefix(e, "mount %s", target);
-	to = open(target, O_PATH | O_CLOEXEC);
-	if (to < 0)
-		return error_set(e, errno, "mount %s", target);
+		return r;
 	fd = o.bind ? mount_clone(AT_FDCWD, source, o.recursive, e)
 		    : mount_new(type, source, &o, e);
-	if (fd < 0 || mount_set(fd, &o, e) < 0 || mount_attach(fd, to, e) < 0 ||
-	    mount_set_propagation(fd, &o, e) < 0)
+	if (fd < 0)
+		return fd;
+	r = mount_set(fd, &o, e);
+	if (r >= 0)
+		r = mount_attach(fd, target, e);
+	return r < 0 ? r : mount_set_propagation(fd, &o, e);
+}
+
+int mount_path(const char *source, const char *target, const char *type, char *const *opts,
+	       size_t n, struct error *e)
+{
+	autoclose int to = open(target, O_PATH | O_CLOEXEC);
+
+	if (to < 0)
+		return error_set(e, errno, "mount %s", target);
+	if (mount_onto(source, to, type, opts, n, e) < 0)
 		return error_prefix(e, "mount %s", target);
 	return 0;
+}
+
+int mount_reconfigure(int mount, char *const *opts, size_t n, struct error *e)
+{
+	autodone(mount_opts) o = MOUNT_OPTS_INIT;
+	autoclose int fs = fspick(mount, "", FSPICK_CLOEXEC | FSPICK_EMPTY_PATH);
+	int r = mount_opts_parse(&o, opts, n, e);
+
+	if (r < 0)
+		return r;
+	if (fs < 0)
+		return error_set(e, errno, "the mounted file system");
+	for (size_t i = 0; i < o.data.n; i++) {
+		r = configure_option(fs, o.data.v[i], e);
+		if (r < 0)
+			return r;
+	}
+	if (fsconfig(fs, FSCONFIG_CMD_RECONFIGURE, NULL, NULL, 0) < 0)
+		return fs_error(fs, errno, "change the file system", e);
+	return mount_set(mount, &o, e);
 }
 
 int mount_leave_rootfs(struct error *e)

@@ -58,6 +58,13 @@ int mount_attach(int fd, int target, struct error *e);
 int mount_path(const char *source, const char *target, const char *type, char *const *options,
 	       size_t n, struct error *e);
 
+/* The same on the open @target (O_PATH). */
+int mount_onto(const char *source, int target, const char *type, char *const *options, size_t n,
+	       struct error *e);
+/* Other options for the file system whose mount @mount is the root of ("size=1g"); attributes of
+ * the mount that are not named stay. */
+int mount_reconfigure(int mount, char *const *options, size_t n, struct error *e);
+
 /* Copies what is in the directory @from into @to: files, directories, links, nodes, with owner and
  * mode. */
 int mount_copy_tree(int from, int to, struct error *e);

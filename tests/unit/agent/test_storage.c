@@ -8,11 +8,13 @@
 /* cmocka.h needs the above */
 #include <cmocka.h>
 
+#include "agent/job.h"
 #include "agent/storage.h"
 
 #include "agent.pb-c.h"
 #include "base/limits.h"
 #include "base/log.h"
+#include "base/loop.h"
 #include "base/path.h"
 
 #include <errno.h>
@@ -26,7 +28,10 @@
 #include <unistd.h>
 
 struct fixture {
+	struct loop *loop;
+	struct jobs jobs;
 	struct storages s;
+	int result; /* of the last operation; 1: none has ended */
 	struct strv refs;
 	char dir[64];
 	char path[128];
@@ -44,7 +49,10 @@ static int setup(void **state)
 	snprintf(f->dir, sizeof(f->dir), "/tmp/test-storage-XXXXXX");
 	if (!mkdtemp(f->dir))
 		return -1;
-	storages_init(&f->s, f->dir);
+	f->loop = loop_new();
+	jobs_init(&f->jobs, f->loop);
+	storages_init(&f->s, f->dir, &f->jobs);
+	f->s.env.timeout_ms = 200;
 	grpc__storage__init(&f->st);
 	f->st.driver = (char *)"local";
 	snprintf(f->path, sizeof(f->path), "%s/a/b", f->dir);
@@ -58,16 +66,54 @@ static int teardown(void **state)
 {
 	struct fixture *f = *state;
 
+	storages_close(&f->s);
+	jobs_done(&f->jobs);
 	storages_done(&f->s);
+	loop_free(f->loop);
 	strv_done(&f->refs);
 	path_remove_tree_at(AT_FDCWD, f->dir);
 	free(f);
 	return 0;
 }
 
+static void on_done(void *data, const struct error *e, const struct device_node *devices)
+{
+	struct fixture *f = data;
+
+	f->result = error_copy(&f->e, e);
+}
+
+static int add_to(struct fixture *f, struct strv *refs)
+{
+	const struct storages_request rq = {
+		.id = "c1", .storages = f->list, .n_storages = 1, .done = on_done, .data = f
+	};
+	int r;
+
+	f->result = 1;
+	r = storages_add(&f->s, &rq, refs, NULL, &f->e);
+	while (r >= 0 && f->result == 1)
+		assert_true(loop_run_once(f->loop, 20000) >= 0);
+	return r < 0 ? r : f->result;
+}
+
 static int add(struct fixture *f)
 {
-	return storages_add(&f->s, f->list, 1, &f->refs, &f->e);
+	return add_to(f, &f->refs);
+}
+
+static void on_released(void *data)
+{
+	*(bool *)data = true;
+}
+
+static void release(struct fixture *f, struct strv *refs)
+{
+	bool done = false;
+
+	storages_release(&f->s, refs, on_released, &done);
+	while (!done)
+		assert_true(loop_run_once(f->loop, 20000) >= 0);
 }
 
 static bool is_tmpfs(const char *path)
@@ -105,21 +151,24 @@ static void test_unsupported_is_named(void **state)
 {
 	struct fixture *f = *state;
 	char *option[] = { (char *)"encryption_key=ephemeral" };
-	Grpc__FSGroup group = GRPC__FSGROUP__INIT;
 
-	f->st.driver = (char *)"scsi";
-	refuse(f, EOPNOTSUPP, "storage driver \"scsi\"");
+	f->st.driver = (char *)"tape";
+	refuse(f, EOPNOTSUPP, "storage driver \"tape\"");
+	f->st.driver = (char *)"image_guest_pull";
+	refuse(f, EOPNOTSUPP, "nothing in the guest pulls images");
+	f->st.driver = (char *)"blk-ccw";
+	refuse(f, EOPNOTSUPP, "s390x");
 	f->st.driver = (char *)"local";
 	f->st.driver_options = option;
 	f->st.n_driver_options = 1;
 	refuse(f, EOPNOTSUPP, "encryption_key");
 	f->st.n_driver_options = 0;
-	f->st.fs_group = &group;
-	refuse(f, EOPNOTSUPP, "group");
-	f->st.fs_group = NULL;
 	f->st.driver = (char *)"ephemeral";
+	f->st.fstype = (char *)"ext4";
+	refuse(f, EOPNOTSUPP, "ephemeral storage of type ext4");
 	f->st.fstype = (char *)"hugetlbfs";
-	refuse(f, EOPNOTSUPP, "hugetlbfs");
+	refuse(f, EINVAL, "pagesize=");
+	f->st.fstype = (char *)"";
 	f->st.driver = (char *)"virtio-fs";
 	refuse(f, EINVAL, "tag");
 }
@@ -129,13 +178,14 @@ static void test_options_are_bounded(void **state)
 	struct fixture *f = *state;
 	autofree char *big = xcalloc(1, LIMIT_AGENT_STORAGE_OPTIONS + 1);
 	char *options[] = { big };
+	struct storages_request many = { .storages = f->list, .done = on_done, .data = f };
 
 	memset(big, 'x', LIMIT_AGENT_STORAGE_OPTIONS);
 	f->st.options = options;
 	f->st.n_options = 1;
 	refuse(f, E2BIG, "options");
-	assert_int_equal(storages_add(&f->s, f->list, LIMIT_AGENT_STORAGES + 1, &f->refs, &f->e),
-			 -ENOBUFS);
+	many.n_storages = LIMIT_AGENT_STORAGES + 1;
+	assert_int_equal(storages_add(&f->s, &many, &f->refs, NULL, &f->e), -ENOBUFS);
 }
 
 static void test_local_has_its_mode(void **state)
@@ -149,7 +199,7 @@ static void test_local_has_its_mode(void **state)
 	assert_int_equal(add(f), 0);
 	assert_int_equal(stat(f->path, &st), 0);
 	assert_int_equal(st.st_mode & 07777, 01770);
-	storages_release(&f->s, &f->refs);
+	release(f, &f->refs);
 	assert_int_equal(stat(f->path, &st), -1);
 	options[0] = (char *)"mode=9";
 	refuse(f, EINVAL, "mode=9");
@@ -165,12 +215,12 @@ static void test_the_last_one_lets_go(void **state)
 	f->st.driver = (char *)"ephemeral";
 	assert_int_equal(add(f), 0);
 	strcat(f->path, "//"); /* another way to write the same */
-	assert_int_equal(storages_add(&f->s, f->list, 1, &other, &f->e), 0);
+	assert_int_equal(add_to(f, &other), 0);
 	assert_int_equal(f->s.n, 1);
 	assert_true(is_tmpfs(f->path));
-	storages_release(&f->s, &f->refs);
+	release(f, &f->refs);
 	assert_true(is_tmpfs(f->path));
-	storages_release(&f->s, &other);
+	release(f, &other);
 	assert_int_equal(access(f->path, F_OK), -1);
 	assert_int_equal(f->s.n, 0);
 }
@@ -181,7 +231,7 @@ static void test_shared_stays(void **state)
 
 	f->st.shared = true;
 	assert_int_equal(add(f), 0);
-	storages_release(&f->s, &f->refs);
+	release(f, &f->refs);
 	assert_int_equal(access(f->path, F_OK), 0);
 	assert_int_equal(f->s.n, 1);
 }
@@ -198,6 +248,7 @@ static void test_mount_failure_has_the_cause(void **state)
 	f->st.n_options = 1;
 	assert_true(add(f) < 0);
 	assert_non_null(strstr(f->e.text, f->path));
+	release(f, &f->refs);
 	assert_int_equal(f->s.n, 0);
 }
 
