@@ -282,12 +282,33 @@ static void test_id(void **state)
 	assert_int_equal(id_check(longest, "exec id", &e), 0);
 }
 
+/* Nothing is followed: not even a link that stays inside. */
+static void test_beneath(void **state)
+{
+	struct tree *t = *state;
+	autoclose int made = path_mkdir_beneath(t->root, "/a/b", 0755), fd = -1;
+
+	assert_true(made >= 0);
+	assert_int_equal(faccessat(t->root, "a/b", F_OK, 0), 0);
+	assert_int_equal(symlinkat("a", t->root, "inside"), 0);
+	assert_int_equal(symlinkat("../outside", t->root, "out"), 0);
+	assert_int_equal(path_open_beneath(t->root, "inside/b", O_PATH, 0), -ELOOP);
+	assert_int_equal(path_open_beneath(t->root, "out/secret", O_RDONLY, 0), -ELOOP);
+	assert_int_equal(path_mkdir_beneath(t->root, "inside/c", 0755), -ELOOP);
+	assert_int_equal(path_mkdir_beneath(t->root, "out/c", 0755), -ELOOP);
+	assert_int_equal(path_open_beneath(t->root, "../outside/secret", O_RDONLY, 0), -EXDEV);
+	assert_int_equal(path_mkdir_beneath(t->root, "a/../../x", 0755), -EXDEV);
+	fd = path_open_beneath(t->root, "", O_PATH, 0);
+	assert_true(fd >= 0);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test_setup_teardown(test_open_in_root, setup, teardown),
 		cmocka_unit_test(test_magic_links),
 		cmocka_unit_test_setup_teardown(test_mkdir_in_root, setup, teardown),
+		cmocka_unit_test_setup_teardown(test_beneath, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_mkdir_all, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_remove_tree, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_remove_deep, setup, teardown),
