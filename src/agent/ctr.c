@@ -30,6 +30,7 @@
 			     .cgroup_fd = -1,                            \
 			     .sync = -1,                                 \
 			     .proc = -1,                                 \
+			     .listener = -1,                             \
 			     .root = -1,                                 \
 			     .pty_master = -1,                           \
 			     .pty_slave = -1 })
@@ -164,7 +165,8 @@ static int start(struct ctr_setup *s, struct ctr_child *ret, struct error *e)
 		return error_set(e, errno, "socketpair");
 	sync = ends[0];
 	s->sync = ends[1];
-	s->cgroup_fd = cgroup_open(s->cgroup);
+	if (!ctr_proc_initial_cpus(s))
+		s->cgroup_fd = cgroup_open(s->cgroup);
 	pid = fork_child(s);
 	/* A pid namespace whose init has ended takes nobody in. */
 	if (pid == -ENOMEM && s->exec)

@@ -297,6 +297,11 @@ static int update_hugetlb(const struct update *u, struct error *e)
 		snprintf(file, sizeof(file), "hugetlb.%s.max", h->pagesize);
 		snprintf(value, sizeof(value), "%llu", (unsigned long long)h->limit);
 		r = set(u, file, value, "hugepageLimits", e);
+		/* What is reserved by mmap(2) counts as well, where the kernel counts it: else the
+		 * limit shows as a bus error. */
+		snprintf(file, sizeof(file), "hugetlb.%s.rsvd.max", h->pagesize);
+		if (r == 0 && set(u, file, value, "hugepageLimits", e) < 0)
+			error_clear(e);
 	}
 	return r;
 }

@@ -14,6 +14,7 @@
 #include "base/proc.h"
 #include "oci/oci.h"
 #include "sys/cgroup.h"
+#include "sys/rlimit.h"
 #include "sys/sysctl.h"
 
 #include <errno.h>
@@ -151,7 +152,11 @@ static int join_init_cgroup(const struct ctr_setup *s, struct error *e)
 
 static int join_cgroup(struct ctr_setup *s, struct error *e)
 {
-	int r = s->in_cgroup ? 0 : cgroup_join(s->cgroup, 0, e);
+	const char *cpus = ctr_proc_initial_cpus(s);
+	int r = cpus ? affinity_set(cpus, e) : 0;
+
+	if (r == 0 && !s->in_cgroup)
+		r = cgroup_join(s->cgroup, 0, e);
 
 	if (s->exec && (r == -EBUSY || r == -EOPNOTSUPP)) {
 		error_clear(e);
@@ -219,12 +224,12 @@ static int no_new_privs(struct ctr_setup *s, struct error *e)
  * so that it need not allow what the set-up does. */
 static int early_seccomp(struct ctr_setup *s, struct error *e)
 {
-	return s->process->nonewprivileges ? 0 : filter_install(&s->seccomp, e);
+	return s->process->nonewprivileges ? 0 : ctr_seccomp_install(s, e);
 }
 
 static int late_seccomp(struct ctr_setup *s, struct error *e)
 {
-	return s->process->nonewprivileges ? filter_install(&s->seccomp, e) : 0;
+	return s->process->nonewprivileges ? ctr_seccomp_install(s, e) : 0;
 }
 
 static int report(struct ctr_setup *s, enum ctr_report_type type, const struct error *e)
@@ -248,33 +253,18 @@ static int ready(struct ctr_setup *s, struct error *e)
 }
 
 static step_fn *const create_steps[] = {
-	reset_signals,
-	close_descriptors,
-	open_proc,
-	place_stdio,
-	await_parent,
-	join_cgroup,
-	ctr_ns_join,
-	ctr_ns_become_root,
-	hide_from_others,
-	ctr_ns_make,
-	ctr_root_open,
-	ctr_root_mounts,
-	ctr_dev_populate,
-	ctr_term_open,
-	ctr_term_bind_console,
-	create_container_hooks,
-	ctr_root_hide,
-	ctr_root_enter,
-	ctr_term_attach,
-	ctr_ns_names,
-	set_sysctls,
+	reset_signals,          close_descriptors, open_proc,           place_stdio,
+	await_parent,           join_cgroup,       ctr_seccomp_connect, ctr_ns_join,
+	ctr_ns_become_root,     hide_from_others,  ctr_ns_make,         ctr_root_open,
+	ctr_root_mounts,        ctr_dev_populate,  ctr_term_open,       ctr_term_bind_console,
+	create_container_hooks, ctr_root_hide,     ctr_root_enter,      ctr_term_attach,
+	ctr_ns_names,           set_sysctls,
 };
 
 static step_fn *const exec_steps[] = {
-	reset_signals,    close_descriptors, open_proc,     place_stdio,
-	await_parent,     join_cgroup,       ctr_ns_join,   ctr_ns_become_root,
-	hide_from_others, open_root,         ctr_term_open, ctr_term_attach,
+	reset_signals, close_descriptors,   open_proc,       place_stdio,        await_parent,
+	join_cgroup,   ctr_seccomp_connect, ctr_ns_join,     ctr_ns_become_root, hide_from_others,
+	open_root,     ctr_term_open,       ctr_term_attach,
 };
 
 static step_fn *const common_steps[] = {

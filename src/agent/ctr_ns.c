@@ -35,9 +35,9 @@ static int plan_one(struct ctr_setup *s, const Grpc__LinuxNamespace *n, unsigned
 		s->unshare_flags |= ns_flag((enum ns_type)t);
 		return 0;
 	}
-	if (t == NS_MOUNT || t == NS_TIME)
+	if (t == NS_MOUNT)
 		return error_plain(e, EINVAL,
-				   "a %s namespace of another container cannot be joined", n->type);
+				   "a mount namespace of another container cannot be joined");
 	fd = ns_open_path(n->path, (enum ns_type)t, e);
 	if (fd < 0)
 		return fd;
@@ -61,6 +61,8 @@ int ctr_ns_plan(struct ctr_setup *s, const struct ctr_shared_ns *shared, struct 
 		if (r < 0)
 			return r;
 	}
+	if (l && l->n_timeoffsets && !(s->unshare_flags & ns_flag(NS_TIME)))
+		return error_plain(e, EINVAL, "time offsets need a new time namespace");
 	s->unshare_flags |= CLONE_NEWNS;
 	s->clone_flags = s->unshare_flags & (CLONE_NEWUSER | CLONE_NEWPID);
 	s->unshare_flags &= ~s->clone_flags;

@@ -140,6 +140,13 @@ static int set_scheduler(const Grpc__Scheduler *sc, struct error *e)
 	return sched_set(&rq, e);
 }
 
+const char *ctr_proc_initial_cpus(const struct ctr_setup *s)
+{
+	const Grpc__CPUAffinity *cpus = s->exec ? s->process->execcpuaffinity : NULL;
+
+	return cpus && !str_empty(cpus->initial) ? cpus->initial : NULL;
+}
+
 static int set_priorities(const struct ctr_setup *s, struct error *e)
 {
 	const Grpc__Process *p = s->process;

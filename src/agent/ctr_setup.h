@@ -45,6 +45,7 @@ struct ctr_setup {
 	struct strv env;
 	const char *command; /* what to execute, looked up */
 	struct filter_program seccomp;
+	int listener; /* socket of the supervisor that the filter notifies; -1: none */
 };
 
 /* ctr_ns.c */
@@ -100,8 +101,13 @@ int ctr_proc_attributes(struct ctr_setup *s, struct error *e);
 int ctr_proc_cwd(struct ctr_setup *s, struct error *e);
 int ctr_proc_identity(struct ctr_setup *s, struct error *e);
 
+/* CPUs before it enters its cgroup, in which it must not be born then; NULL: as they are. */
+const char *ctr_proc_initial_cpus(const struct ctr_setup *s);
+
 /* ctr_seccomp.c */
+int ctr_seccomp_connect(struct ctr_setup *s, struct error *e); /* where the agent's sockets are */
 int ctr_seccomp_compile(struct ctr_setup *s, struct error *e);
+int ctr_seccomp_install(struct ctr_setup *s, struct error *e);
 
 /* ctr_command.c */
 int ctr_command_env(struct ctr_setup *s, struct error *e);

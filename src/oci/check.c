@@ -272,6 +272,22 @@ static int check_syscall(const Grpc__LinuxSyscall *sc, size_t i, struct error *e
 	return 0;
 }
 
+static int check_seccomp_names(const Grpc__LinuxSeccomp *sec, struct error *e)
+{
+	for (size_t i = 0; i < sec->n_architectures; i++) {
+		if (!oci_name_known(oci_names_seccomp_archs, sec->architectures[i]))
+			return error_plain(e, EINVAL,
+					   "linux.seccomp.architectures[%zu]: \"%s\" is unknown", i,
+					   sec->architectures[i]);
+	}
+	for (size_t i = 0; i < sec->n_flags; i++) {
+		if (!oci_name_known(oci_names_seccomp_flags, sec->flags[i]))
+			return error_plain(e, EINVAL, "linux.seccomp.flags[%zu]: \"%s\" is unknown",
+					   i, sec->flags[i]);
+	}
+	return 0;
+}
+
 static int check_seccomp(oci_spec *s, struct error *e)
 {
 	const Grpc__LinuxSeccomp *sec = s->linux ? s->linux->seccomp : NULL;
@@ -279,10 +295,32 @@ static int check_seccomp(oci_spec *s, struct error *e)
 
 	if (!sec)
 		return 0;
+	r = check_seccomp_names(sec, e);
+	if (r < 0)
+		return r;
 	r = check_action(sec->defaultaction, "linux.seccomp.defaultAction", e);
 	for (size_t i = 0; r == 0 && i < sec->n_syscalls; i++)
 		r = check_syscall(sec->syscalls[i], i, e);
 	return r;
+}
+
+/* Limits by major and minor numbers: those of the host, which mean nothing or another device
+ * inside. */
+int oci_resources_check(const oci_resources *r, struct error *e)
+{
+	const Grpc__LinuxBlockIO *b = r->blockio;
+
+	if (b && b->n_weightdevice + b->n_throttlereadbpsdevice + b->n_throttlewritebpsdevice +
+			 b->n_throttlereadiopsdevice + b->n_throttlewriteiopsdevice)
+		return error_plain(e, EOPNOTSUPP,
+				   "linux.resources.blockIO: limits of single devices are not "
+				   "supported: the host's devices do not exist in the guest");
+	return 0;
+}
+
+static int check_resources(oci_spec *s, struct error *e)
+{
+	return s->linux && s->linux->resources ? oci_resources_check(s->linux->resources, e) : 0;
 }
 
 /* What no guest can be given. */
@@ -319,7 +357,7 @@ int oci_spec_check(oci_spec *s, const char *bundle, struct error *e)
 		check_version, check_process,    check_mounts,
 		check_hooks,   check_namespaces, check_namespace_settings,
 		check_sysctls, check_devices,    check_propagation,
-		check_seccomp, check_possible,
+		check_seccomp, check_resources,  check_possible,
 	};
 
 	for (size_t i = 0; i < ARRAY_SIZE(checks); i++) {

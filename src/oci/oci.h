@@ -60,6 +60,8 @@ char *oci_resources_to_json(const oci_resources *r);
  * absolute in place; relative mount destinations become absolute, as runc has it.
  */
 int oci_spec_check(oci_spec *s, const char *bundle, struct error *e);
+/* The same for resources alone, as an update brings them. */
+int oci_resources_check(const oci_resources *r, struct error *e);
 /* The same for a process alone; paths in errors start at "process". */
 int oci_process_check(const oci_process *p, struct error *e);
 

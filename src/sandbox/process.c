@@ -881,6 +881,8 @@ int container_update(struct container *c, const oci_resources *res, sandbox_done
 	Grpc__UpdateContainerRequest rq = GRPC__UPDATE_CONTAINER_REQUEST__INIT;
 	int r = process_allowed(&c->init, ACT_UPDATE, e);
 
+	if (r == 0)
+		r = oci_resources_check(res, e);
 	if (r < 0)
 		return r;
 	rq.container_id = c->id;

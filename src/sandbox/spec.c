@@ -3,8 +3,8 @@
  * spec - the spec as the guest gets it.
  *
  * The guest's copy loses what belongs to the host: host hooks (hooks.c runs them), namespace paths,
- * host CPU numbers, LSM labels of the host's policies. Mounts are share.c's. What a virtual machine
- * cannot give is refused here, with a line that names the field.
+ * host CPU numbers, LSM labels of the host's policies. Mounts are share.c's. What no virtual
+ * machine can give has been refused by oci_spec_check.
  */
 #include "sandbox/internal.h"
 
@@ -87,42 +87,13 @@ static int rewrite_namespaces(Grpc__Linux *l, struct error *e)
 	return 0;
 }
 
-/* Limits by major and minor numbers: those of the host, which mean nothing or another device
- * inside. */
-static int check_block_io(const Grpc__LinuxResources *r, struct error *e)
-{
-	const Grpc__LinuxBlockIO *b = r ? r->blockio : NULL;
-
-	if (b && b->n_weightdevice + b->n_throttlereadbpsdevice + b->n_throttlewritebpsdevice +
-			 b->n_throttlereadiopsdevice + b->n_throttlewriteiopsdevice)
-		return error_plain(e, EOPNOTSUPP,
-				   "linux.resources.blockIO limits of single devices are not "
-				   "supported: the host's devices do not exist in the guest");
-	return 0;
-}
-
 static int rewrite_linux(Grpc__Linux *l, const struct config *cfg, struct error *e)
 {
 	int r;
 
 	if (!l)
 		return 0;
-	if (l->intelrdt)
-		return error_plain(e, EOPNOTSUPP,
-				   "linux.intelRdt is not supported: the host's cache cannot be "
-				   "partitioned from a guest");
-	if (l->seccomp && !str_empty(l->seccomp->listenerpath))
-		return error_plain(e, EOPNOTSUPP,
-				   "linux.seccomp.listenerPath is not supported: a socket of the "
-				   "host cannot receive a guest's "
-				   "file descriptors");
-	if (l->n_netdevices)
-		return error_plain(e, EOPNOTSUPP,
-				   "linux.netDevices is not supported: host devices cannot be "
-				   "moved into a guest");
-	r = check_block_io(l->resources, e);
-	if (r == 0)
-		r = rewrite_namespaces(l, e);
+	r = rewrite_namespaces(l, e);
 	if (r < 0)
 		return r;
 	if (cfg->runtime.disable_guest_seccomp && l->seccomp) {

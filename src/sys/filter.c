@@ -13,6 +13,12 @@
 #include <sys/syscall.h>
 #include <unistd.h>
 
+#define ARCH_FOREIGN 0 /* known to the specification, not to the library */
+
+#ifndef SECCOMP_FILTER_FLAG_WAIT_KILLABLE_RECV
+#define SECCOMP_FILTER_FLAG_WAIT_KILLABLE_RECV (1UL << 5)
+#endif
+
 struct name {
 	const char *name;
 	uint32_t value;
@@ -26,6 +32,7 @@ static const struct name actions[] = {
 	{ "SCMP_ACT_KILL_PROCESS", SCMP_ACT_KILL_PROCESS },
 	{ "SCMP_ACT_KILL_THREAD", SCMP_ACT_KILL_THREAD },
 	{ "SCMP_ACT_LOG", SCMP_ACT_LOG },
+	{ "SCMP_ACT_NOTIFY", SCMP_ACT_NOTIFY },
 	{ "SCMP_ACT_TRACE", SCMP_ACT_TRACE(0) },
 	{ "SCMP_ACT_TRAP", SCMP_ACT_TRAP },
 };
@@ -50,6 +57,10 @@ static const struct name archs[] = {
 	{ "SCMP_ARCH_PARISC", SCMP_ARCH_PARISC },
 	{ "SCMP_ARCH_PARISC64", SCMP_ARCH_PARISC64 },
 	{ "SCMP_ARCH_RISCV64", SCMP_ARCH_RISCV64 },
+	{ "SCMP_ARCH_LOONGARCH64", ARCH_FOREIGN },
+	{ "SCMP_ARCH_M68K", ARCH_FOREIGN },
+	{ "SCMP_ARCH_SH", ARCH_FOREIGN },
+	{ "SCMP_ARCH_SHEB", ARCH_FOREIGN },
 };
 
 static const struct name operators[] = {
@@ -66,6 +77,7 @@ static const struct name filter_flags[] = {
 	{ "SECCOMP_FILTER_FLAG_TSYNC", SECCOMP_FILTER_FLAG_TSYNC },
 	{ "SECCOMP_FILTER_FLAG_LOG", SECCOMP_FILTER_FLAG_LOG },
 	{ "SECCOMP_FILTER_FLAG_SPEC_ALLOW", SECCOMP_FILTER_FLAG_SPEC_ALLOW },
+	{ "SECCOMP_FILTER_FLAG_WAIT_KILLABLE_RECV", SECCOMP_FILTER_FLAG_WAIT_KILLABLE_RECV },
 };
 
 static const struct name *find(const struct name *table, size_t n, const char *name,
@@ -101,6 +113,9 @@ int filter_new(const char *action, const uint32_t *err, struct filter **ret, str
 
 	if (r < 0)
 		return r;
+	/* Not even the listener could be handed over. */
+	if (f->default_action == SCMP_ACT_NOTIFY)
+		return error_plain(e, EINVAL, "seccomp: SCMP_ACT_NOTIFY cannot be the default");
 	f->arch[f->narchs++] = seccomp_arch_native();
 	*ret = take_ptr(f);
 	return 0;
@@ -120,6 +135,8 @@ int filter_add_arch(struct filter *f, const char *arch, struct error *e)
 
 	if (!a)
 		return -EINVAL;
+	if (a->value == ARCH_FOREIGN)
+		return 0;
 	for (size_t i = 0; i < f->narchs; i++) {
 		if (f->arch[i] == a->value)
 			return 0;
@@ -194,6 +211,8 @@ int filter_add(struct filter *f, const char *name, const char *action, const uin
 	/* A rule that repeats the default would only hide later ones. */
 	if (r < 0 || token == f->default_action)
 		return r;
+	if (token == SCMP_ACT_NOTIFY)
+		f->flags |= SECCOMP_FILTER_FLAG_NEW_LISTENER;
 	if (!alternatives)
 		return add_rule(f, name, token, c, nargs, e);
 	for (size_t i = 0; r == 0 && i < nargs; i++)
@@ -209,16 +228,35 @@ void filter_program_done(struct filter_program *p)
 	*p = FILTER_PROGRAM_INIT;
 }
 
-int filter_install(const struct filter_program *p, struct error *e)
+bool filter_notifies(const struct filter_program *p)
+{
+	return p->flags & SECCOMP_FILTER_FLAG_NEW_LISTENER;
+}
+
+/* With a listener the result cannot name the thread that would not follow (TSYNC): it is ESRCH. */
+static unsigned int install_flags(const struct filter_program *p)
+{
+	bool both = filter_notifies(p) && p->flags & SECCOMP_FILTER_FLAG_TSYNC;
+
+	return p->flags | (both ? SECCOMP_FILTER_FLAG_TSYNC_ESRCH : 0);
+}
+
+int filter_install(const struct filter_program *p, int *ret_listener, struct error *e)
 {
 	struct sock_fprog prog = { .len = (unsigned short)p->n, .filter = p->insns };
 	long r;
 
+	if (ret_listener)
+		*ret_listener = -1;
 	if (!p->n)
 		return 0;
-	r = syscall(SYS_seccomp, SECCOMP_SET_MODE_FILTER, p->flags, &prog);
+	r = syscall(SYS_seccomp, SECCOMP_SET_MODE_FILTER, install_flags(p), &prog);
 	if (r < 0)
 		return error_set(e, errno, "seccomp: install the filter");
+	if (filter_notifies(p) && ret_listener) {
+		*ret_listener = (int)r;
+		return 0;
+	}
 	/* With TSYNC: the thread that could not follow. */
 	return r > 0 ? error_plain(e, EBUSY, "seccomp: thread %ld has another filter", r) : 0;
 }

@@ -7,8 +7,8 @@
  * and ten times that under emulation, in the way of every process of a container. The unit test
  * compares both on every call of real profiles.
  *
- * A set-up compiles the filter while it is free and installs it as its last act. Notification of a
- * supervisor (SCMP_ACT_NOTIFY) is left out: there is nobody in a guest to be notified.
+ * A set-up compiles the filter while it is free and installs it as its last act. A filter that
+ * notifies a supervisor (SCMP_ACT_NOTIFY) gives a descriptor to hand to one.
  */
 #pragma once
 
@@ -32,9 +32,10 @@ int filter_new(const char *action, const uint32_t *err, struct filter **ret, str
 void filter_free(struct filter *f);
 DEFINE_AUTOPTR(filter, filter_free);
 
-/* "SCMP_ARCH_X86_64", ... beside the native one. */
+/* "SCMP_ARCH_X86_64", ... beside the native one. Those that the library does not know are passed
+ * over: nothing here can execute their programs. */
 int filter_add_arch(struct filter *f, const char *arch, struct error *e);
-/* "SECCOMP_FILTER_FLAG_TSYNC", _LOG, _SPEC_ALLOW. */
+/* "SECCOMP_FILTER_FLAG_TSYNC", _LOG, _SPEC_ALLOW, _WAIT_KILLABLE_RECV. */
 int filter_add_flag(struct filter *f, const char *flag, struct error *e);
 /*
  * One system call. Names that the library does not know are passed over, since profiles list those
@@ -55,6 +56,9 @@ void filter_program_done(struct filter_program *p);
 DEFINE_AUTODONE(filter_program, filter_program_done);
 
 int filter_compile(struct filter *f, struct filter_program *ret, struct error *e);
+/* True if it notifies: filter_install gives a listener. */
+bool filter_notifies(const struct filter_program *p);
 /* For the caller and what it executes; needs CAP_SYS_ADMIN or no_new_privs. Nothing happens with an
- * empty program. */
-int filter_install(const struct filter_program *p, struct error *e);
+ * empty program. *ret_listener (close-on-exec, the caller's) is -1 unless the program notifies; it
+ * may be NULL where it does not. */
+int filter_install(const struct filter_program *p, int *ret_listener, struct error *e);

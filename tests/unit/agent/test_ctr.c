@@ -8,12 +8,15 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <linux/seccomp.h>
 #include <setjmp.h>
 #include <signal.h>
 #include <stdarg.h>
 #include <stddef.h>
 #include <stdio.h>
+#include <sys/ioctl.h>
 #include <sys/mount.h>
+#include <sys/socket.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -507,11 +510,75 @@ static void test_seccomp_arguments(void **state)
 		&(struct lab_spec){
 			.linux =
 				SECCOMP("{\"names\":[\"mkdir\"],\"action\":\"SCMP_ACT_NOTIFY\"}") },
-		-EINVAL, "SCMP_ACT_NOTIFY");
+		-EINVAL, "SCMP_ACT_NOTIFY needs a listenerPath");
+	refused(
+		&(struct lab_spec){
+			.linux = ",\"seccomp\":{\"defaultAction\":\"SCMP_ACT_NOTIFY\"}" },
+		-EINVAL, "cannot be the default");
 	refused(&(struct lab_spec){ .linux = SECCOMP("{\"names\":[\"mkdir\"],\"action\":\"SCMP_ACT_"
 						     "ERRNO\",\"args\":[{\"index\":6,"
 						     "\"op\":\"SCMP_CMP_EQ\"}]}") },
 		-EINVAL, "argument index 6");
+}
+
+/* Takes the listener from the socket and refuses the first call it tells of. */
+static void supervise(int listen_fd, char *state, size_t size)
+{
+	struct seccomp_notif ask = { 0 };
+	struct seccomp_notif_resp answer = { 0 };
+	autoclose int conn = accept4(listen_fd, NULL, NULL, SOCK_CLOEXEC);
+	autoclose int listener = -1;
+	size_t nfds = 1;
+	ssize_t n;
+
+	assert_true(conn >= 0);
+	n = fd_recv(conn, state, size - 1, &listener, &nfds);
+	assert_true(n > 0);
+	assert_int_equal(nfds, 1);
+	state[n] = '\0';
+	assert_int_equal(ioctl(listener, SECCOMP_IOCTL_NOTIF_RECV, &ask), 0);
+	answer.id = ask.id;
+	answer.error = -EXFULL;
+	assert_int_equal(ioctl(listener, SECCOMP_IOCTL_NOTIF_SEND, &answer), 0);
+}
+
+static void test_seccomp_supervisor(void **state)
+{
+	autofree char *path = NULL, *linux = NULL, *pid = NULL;
+	struct error e = ERROR_INIT;
+	char text[4096] = "";
+
+	lab_need();
+	path = xasprintf("%s/supervisor", lab_dir());
+	linux = xasprintf(",\"seccomp\":{\"defaultAction\":\"SCMP_ACT_ALLOW\",\"flags\":["
+			  "\"SECCOMP_FILTER_FLAG_TSYNC\"],\"listenerPath\":\"%s\","
+			  "\"listenerMetadata\":\"who\",\"syscalls\":[{\"names\":[\"mkdir\","
+			  "\"mkdirat\"],\"action\":\"SCMP_ACT_NOTIFY\"}]}",
+			  path);
+	refused(&(struct lab_spec){ .linux = linux }, -ENOENT, "listenerPath");
+	for (int nnp = 0; nnp < 2; nnp++) {
+		struct lab_spec parts = { .process = nnp ? ",\"noNewPrivileges\":true" : "",
+					  .linux = linux,
+					  .script = "mkdir /data/d 2>&1; ls -l /proc/self/fd | "
+						    "grep -c seccomp" };
+		Grpc__Spec *spec = lab_parse(&parts);
+		autoclose int listen_fd = unix_listen(path, SOCK_STREAM, 0600);
+
+		if (lab_create(spec, NULL, &run, &e) < 0 || run.report.type != CTR_READY)
+			fail_msg("%s %s", e.text, run.report.text);
+		lab_start(&run);
+		supervise(listen_fd, text, sizeof(text));
+		free(pid);
+		pid = xasprintf("\"pid\":%d,\"metadata\":\"who\"", (int)run.pid);
+		lab_finish(&run);
+		assert_string_equal(run.stdout_text,
+				    "mkdir: can't create directory '/data/d': Exchange full\n0\n");
+		assert_non_null(strstr(text, "\"fds\":[\"seccompFd\"]"));
+		assert_non_null(strstr(text, pid));
+		assert_non_null(strstr(text, "\"status\":\"creating\""));
+		oci_spec_free(spec);
+	}
+	unlink(path);
 }
 
 /* Engines tell 126 from 127 by these words. */
@@ -758,6 +825,8 @@ static void test_time_namespace(void **state)
 			.script =
 				"[ $(cut -d . -f 1 /proc/uptime) -gt 100000000 ] && echo shifted" },
 		"shifted\n");
+	refused(&(struct lab_spec){ .linux = ",\"timeOffsets\":{\"boottime\":{\"secs\":1}}" },
+		-EINVAL, "time offsets need a new time namespace");
 }
 
 int main(void)
@@ -786,6 +855,7 @@ int main(void)
 		cmocka_unit_test(test_new_privileges),
 		cmocka_unit_test(test_seccomp),
 		cmocka_unit_test(test_seccomp_arguments),
+		cmocka_unit_test(test_seccomp_supervisor),
 		cmocka_unit_test(test_command_errors),
 		cmocka_unit_test(test_exec_error),
 		cmocka_unit_test(test_refusals),

@@ -291,6 +291,62 @@ static void test_namespace_paths(void **state)
 	host_down();
 }
 
+/* The clock of one container in another, by path, and in processes that are added to either. */
+static void test_joined_time_namespace(void **state)
+{
+	struct lab_spec parts = {
+		.script = "[ $(cut -d . -f 1 /proc/uptime) -gt 100000000 ] && echo shifted"
+	};
+	struct ctr_request rq = { .id = "caisson-unit-2", .shared = CTR_SHARED_NS_NONE };
+	struct error e = ERROR_INIT;
+	Grpc__Spec *spec;
+	char json[128];
+
+	host_up(&(struct lab_spec){
+		.args = SLEEP,
+		.namespaces = "{\"type\":\"pid\"},{\"type\":\"mount\"},{\"type\":\"time\"}",
+		.linux = ",\"timeOffsets\":{\"boottime\":{\"secs\":100000000}}" });
+	assert_string_equal(exec_output(&parts, NULL), "shifted\n");
+	snprintf(json, sizeof(json),
+		 "{\"type\":\"mount\"},{\"type\":\"time\",\"path\":\"/proc/%d/ns/time\"}",
+		 (int)host.run.pid);
+	parts.namespaces = json;
+	spec = lab_parse(&parts);
+	if (lab_create(spec, &rq, &run, &e) < 0 || run.report.type != CTR_READY)
+		fail_msg("%s %s", e.text, run.report.text);
+	lab_start(&run);
+	lab_wait(&run);
+	assert_int_equal(ctr_cgroup_remove(rq.id), 0);
+	assert_string_equal(run.stdout_text, "shifted\n");
+	oci_spec_free(spec);
+	host_down();
+}
+
+/* Set before the process is in its cgroup, and kept unless there is a final list. */
+static void test_exec_cpus(void **state)
+{
+	static const char script[] = "grep Cpus_allowed_list /proc/self/status; tail -1 "
+				     "/proc/self/cgroup";
+
+	host_up(&(struct lab_spec){ .args = SLEEP });
+	assert_string_equal(exec_output(&(struct lab_spec){ .process = ",\"execCPUAffinity\":{"
+								       "\"initial\":\"1\"}",
+							    .script = script },
+					NULL),
+			    "Cpus_allowed_list:\t1\n0::/\n");
+	assert_string_equal(exec_output(&(struct lab_spec){ .process = ",\"execCPUAffinity\":{"
+								       "\"initial\":\"1\","
+								       "\"final\":\"0\"}",
+							    .script = script },
+					NULL),
+			    "Cpus_allowed_list:\t0\n0::/\n");
+	assert_non_null(strstr(exec_output(&(struct lab_spec){ .process = ",\"execCPUAffinity\":{"
+									  "\"initial\":\"x\"}" },
+					   NULL),
+			       "bad CPU list"));
+	host_down();
+}
+
 static void test_cgroup(void **state)
 {
 	struct error e = ERROR_INIT;
@@ -550,6 +606,8 @@ int main(void)
 		cmocka_unit_test(test_exec_user_namespace),
 		cmocka_unit_test(test_shared_namespaces),
 		cmocka_unit_test(test_namespace_paths),
+		cmocka_unit_test(test_joined_time_namespace),
+		cmocka_unit_test(test_exec_cpus),
 		cmocka_unit_test(test_cgroup),
 		cmocka_unit_test(test_nested_cgroup),
 		cmocka_unit_test(test_memory_limits),

@@ -167,6 +167,16 @@ static void test_refused(void **state)
 		  -EOPNOTSUPP,
 		  "linux.seccomp.listenerPath: not supported: a guest cannot notify a process of "
 		  "the host" },
+		{ LINUX("\"seccomp\":{\"defaultAction\":\"SCMP_ACT_ALLOW\",\"flags\":[\"F\"]}"),
+		  -EINVAL, "linux.seccomp.flags[0]: \"F\" is unknown" },
+		{ LINUX("\"seccomp\":{\"defaultAction\":\"SCMP_ACT_ALLOW\","
+			"\"architectures\":[\"SCMP_ARCH_SH\",\"PDP11\"]}"),
+		  -EINVAL, "linux.seccomp.architectures[1]: \"PDP11\" is unknown" },
+		{ LINUX("\"resources\":{\"blockIO\":{\"throttleReadBpsDevice\":[{\"major\":8,"
+			"\"minor\":0,\"rate\":1}]}}"),
+		  -EOPNOTSUPP,
+		  "linux.resources.blockIO: limits of single devices are not supported: the "
+		  "host's devices do not exist in the guest" },
 		{ LINUX("\"intelRdt\":{}"), -EOPNOTSUPP,
 		  "linux.intelRdt: not supported: a guest cannot partition the host's caches" },
 		{ LINUX("\"netDevices\":{\"e\":{}}"), -EOPNOTSUPP,

@@ -97,14 +97,6 @@ static void test_refused(void **state)
 		"\"path\":\"/proc/1/ns/ipc\"},"
 		"{\"type\":\"pid\"}]",
 		"cannot join the ipc namespace /proc/1/ns/ipc");
-	refused(f, "\"intelRdt\":{\"closID\":\"x\"}", "linux.intelRdt");
-	refused(f, "\"seccomp\":{\"defaultAction\":\"SCMP_ACT_ALLOW\",\"listenerPath\":\"/run/x\"}",
-		"linux.seccomp.listenerPath");
-	refused(f, "\"netDevices\":{\"eth0\":{}}", "linux.netDevices");
-	refused(f,
-		"\"resources\":{\"blockIO\":{\"throttleReadBpsDevice\":[{\"major\":8,\"minor\":0,"
-		"\"rate\":1}]}}",
-		"linux.resources.blockIO");
 }
 
 static void test_set_mount(void **state)

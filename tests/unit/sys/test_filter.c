@@ -17,7 +17,7 @@ static void install(void)
 	/* cmocka catches it. */
 	signal(SIGSYS, SIG_DFL);
 	CHECK(prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) == 0);
-	CHECK(filter_install(&program, NULL) == 0);
+	CHECK(filter_install(&program, NULL, NULL) == 0);
 }
 
 static void compile(struct filter *f)
@@ -156,7 +156,7 @@ static void test_refusals(void **state)
 	struct error e = ERROR_INIT;
 
 	assert_int_equal(filter_new("SCMP_ACT_NOTIFY", NULL, &none, &e), -EINVAL);
-	assert_string_equal(e.text, "seccomp: unsupported action \"SCMP_ACT_NOTIFY\"");
+	assert_string_equal(e.text, "seccomp: SCMP_ACT_NOTIFY cannot be the default");
 	assert_int_equal(filter_new("", NULL, &none, &e), -EINVAL);
 	assert_int_equal(filter_new("SCMP_ACT_ALLOW", NULL, &f, NULL), 0);
 	assert_int_equal(filter_add_arch(f, "SCMP_ARCH_VAX", &e), -EINVAL);
