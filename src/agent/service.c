@@ -5,7 +5,9 @@
 #include "agent/agent.h"
 #include "agent/diagnostic.h"
 #include "agent/guest.h"
+#include "agent/iptables.h"
 #include "agent/metrics.h"
+#include "agent/net.h"
 #include "agent/stats.h"
 
 #include "rpc/ttrpc.h"
@@ -306,6 +308,50 @@ HANDLER(mem_agent_compact_set, MemAgentCompactConfig)
 	refuse_mem_agent(call);
 }
 
+/* --- the network --- */
+
+HANDLER(update_interface, UpdateInterfaceRequest)
+{
+	int r = rq->interface ? net_update_interface(rq->interface, e)
+			      : error_plain(e, EINVAL, "no interface to update");
+
+	if (r == 0)
+		rpc_call_reply(call, &rq->interface->base);
+	finish_failed(call, r, e);
+}
+
+HANDLER(update_routes, UpdateRoutesRequest)
+{
+	int r = net_update_routes(rq->routes, e);
+
+	finish_failed(call, r < 0 ? r : net_list_routes(call, e), e);
+}
+
+HANDLER(list_interfaces, ListInterfacesRequest)
+{
+	finish_failed(call, net_list_interfaces(call, e), e);
+}
+
+HANDLER(list_routes, ListRoutesRequest)
+{
+	finish_failed(call, net_list_routes(call, e), e);
+}
+
+HANDLER(add_neighbours, AddARPNeighborsRequest)
+{
+	finish(call, net_add_neighbours(rq->neighbors, e), e);
+}
+
+HANDLER(get_iptables, GetIPTablesRequest)
+{
+	finish_failed(call, iptables_get(rq, call, e), e);
+}
+
+HANDLER(set_iptables, SetIPTablesRequest)
+{
+	finish_failed(call, iptables_set(rq, call, e), e);
+}
+
 /* --- the tables --- */
 
 struct method {
@@ -314,6 +360,7 @@ struct method {
 };
 
 static const struct method agent_methods[] = {
+	{ "AddARPNeighbors", add_neighbours_handler },
 	{ "CloseStdin", close_stdin_handler },
 	{ "CreateContainer", create_container_handler },
 	{ "CreateSandbox", create_sandbox_handler },
@@ -325,6 +372,9 @@ static const struct method agent_methods[] = {
 	{ "GetOOMEvent", get_oom_event_handler },
 	{ "MemAgentCompactSet", mem_agent_compact_set_handler },
 	{ "MemAgentMemcgSet", mem_agent_memcg_set_handler },
+	{ "GetIPTables", get_iptables_handler },
+	{ "ListInterfaces", list_interfaces_handler },
+	{ "ListRoutes", list_routes_handler },
 	{ "OnlineCPUMem", online_cpu_mem_handler },
 	{ "PauseContainer", pause_container_handler },
 	{ "ReadStderr", read_stderr_handler },
@@ -334,11 +384,14 @@ static const struct method agent_methods[] = {
 	{ "ResumeContainer", resume_container_handler },
 	{ "SetGuestDateTime", set_guest_date_time_handler },
 	{ "SetPolicy", set_policy_handler },
+	{ "SetIPTables", set_iptables_handler },
 	{ "SignalProcess", signal_process_handler },
 	{ "StartContainer", start_container_handler },
 	{ "StatsContainer", stats_container_handler },
 	{ "TtyWinResize", tty_win_resize_handler },
 	{ "UpdateContainer", update_container_handler },
+	{ "UpdateInterface", update_interface_handler },
+	{ "UpdateRoutes", update_routes_handler },
 	{ "WaitProcess", wait_process_handler },
 	{ "WriteStdin", write_stdin_handler },
 };

@@ -52,7 +52,6 @@
 	64 /* exit statuses of exec'd processes kept after somebody waited for them, per container \
 	    */
 #define LIMIT_AGENT_STORAGES 1024
-#define LIMIT_AGENT_SHAREDIRS 4096
 #define LIMIT_AGENT_STORAGE_OPTIONS 4096 /* bytes of a mount's data */
 #define LIMIT_AGENT_WAITERS 64           /* calls of one kind that wait for one object */
 #define LIMIT_AGENT_STREAMS 256          /* connections that no request has named yet */
@@ -102,6 +101,13 @@
 #define LIMIT_SECCOMP_RULES 8192 /* of a filter, one a name */
 #define LIMIT_SECCOMP_ARGS 64    /* conditions of one rule */
 #define LIMIT_MODULES_DEP MIB(8)
+
+/* networks */
+#define LIMIT_NL_ANSWER KIB(256) /* one datagram of the kernel's */
+#define LIMIT_NET_LINKS 64       /* interfaces of a sandbox's network namespace */
+#define LIMIT_NET_OBJECTS 4096   /* addresses, routes, neighbours: each */
+#define LIMIT_NET_QUEUES 16      /* pairs of queues of an interface */
+#define LIMIT_IPTABLES MIB(1)    /* rules, as text */
 
 /* hypervisors: what a guest or a VMM may make the owner of a sandbox hold */
 #define LIMIT_HV_LOG \

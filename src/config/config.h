@@ -55,6 +55,8 @@ struct config_hypervisor {
 	bool enable_debug;
 	char *entropy_source;
 	struct strv valid_entropy_sources;
+	bool disable_vhost_net;
+	uint32_t network_queues; /* of a network interface; 0: one a vCPU */
 };
 
 struct config_agent {
@@ -67,6 +69,7 @@ struct config_runtime {
 	bool enable_debug;
 	bool disable_guest_seccomp;
 	bool sandbox_cgroup_only;
+	char *internetworking_model;       /* "tcfilter", "macvtap", "none" */
 	bool static_sandbox_resource_mgmt; /* always true yet */
 	uint32_t create_container_timeout; /* s */
 };

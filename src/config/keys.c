@@ -9,6 +9,8 @@
  */
 #include "config/keys.h"
 
+#include "base/limits.h"
+
 #include <limits.h>
 #include <stdio.h>
 #include <string.h>
@@ -132,6 +134,13 @@ const struct config_key config_keys[] = {
 	{ HV("virtio_fs_queue_size"), CONFIG_INT, CONFIG_POWER_OF_2,
 	  AT(hypervisor.virtio_fs_queue_size), .def = "1024", .min = 2, .max = 1024,
 	  .help = "Entries of the share's queues: a power of two." },
+	{ HV("disable_vhost_net"), CONFIG_BOOL, CONFIG_ANNOTATED, AT(hypervisor.disable_vhost_net),
+	  .def = "false",
+	  .help = "Move a network interface's packets in the VMM even where the host has "
+		  "vhost-net." },
+	{ HV("network_queues"), CONFIG_INT, CONFIG_ANNOTATED, AT(hypervisor.network_queues),
+	  .def = "0", .kata = "1", .max = LIMIT_NET_QUEUES,
+	  .help = "Pairs of queues of a network interface. 0: one a vCPU." },
 	{ HV("entropy_source"), CONFIG_PATH, CONFIG_ANNOTATED, AT(hypervisor.entropy_source),
 	  .def = "\"/dev/urandom\"", GLOBS(valid_entropy_sources),
 	  .help = "What the guest's random number device reads." },
@@ -280,10 +289,6 @@ const struct config_key config_keys[] = {
 	  .help = "root ports" },
 	{ HV("pcie_switch_port"), CONFIG_INT, CONFIG_ANNOTATED, .def = "0", .max = 16,
 	  .help = "switch ports" },
-	{ HV("disable_vhost_net"), CONFIG_BOOL, CONFIG_ANNOTATED, .def = "false",
-	  .help = "network back-end in user space" },
-	{ HV("network_queues"), CONFIG_INT, CONFIG_ANNOTATED, .def = "1", .min = 1, .max = 256,
-	  .help = "queue pairs of a NIC" },
 	{ HV("rx_rate_limiter_max_rate"), CONFIG_INT, CONFIG_ANNOTATED, .def = "0",
 	  .max = INT64_MAX, .help = "bits per second in" },
 	{ HV("tx_rate_limiter_max_rate"), CONFIG_INT, CONFIG_ANNOTATED, .def = "0",
@@ -458,6 +463,12 @@ const struct config_key config_keys[] = {
 	  AT(runtime.sandbox_cgroup_only), .def = "true", .kata = "false",
 	  .help = "Everything that runs for a sandbox is in its cgroup on the host, so that its "
 		  "limits and statistics hold for all of it." },
+	{ RUNTIME("internetworking_model"), CONFIG_STRING, CONFIG_ANNOTATED,
+	  AT(runtime.internetworking_model), .def = "\"tcfilter\"", .kata = "\"none\"",
+	  .choices = "none|macvtap|tcfilter|l3forwarding",
+	  .help = "How the interfaces of a container's network namespace reach its guest. none: "
+		  "not "
+		  "at all; the guest has its loopback interface only." },
 	{ RUNTIME("static_sandbox_resource_mgmt"), CONFIG_BOOL, 0,
 	  AT(runtime.static_sandbox_resource_mgmt), .def = "true", .kata = "false", .works = "true",
 	  .help = "Size the guest once, by the limits known when it is made, instead of growing it "
@@ -472,9 +483,6 @@ const struct config_key config_keys[] = {
 	  .help = "kind of agent" },
 	{ RUNTIME("log_level"), CONFIG_STRING, .def = "\"info\"", .choices = LOG_LEVELS,
 	  .help = "log level" },
-	{ RUNTIME("internetworking_model"), CONFIG_STRING, CONFIG_ANNOTATED, .def = "\"tcfilter\"",
-	  .kata = "\"none\"", .choices = "none|macvtap|tcfilter|l3forwarding",
-	  .help = "how interfaces reach the guest" },
 	{ RUNTIME("disable_new_netns"), CONFIG_BOOL, CONFIG_ANNOTATED, .def = "false",
 	  .help = "the monitor in the host's network namespace" },
 	{ RUNTIME("sandbox_bind_mounts"), CONFIG_LIST, CONFIG_ANNOTATED, .def = "[]",

@@ -27,6 +27,18 @@ const struct hv_ops *hv_driver(const char *name)
 	return NULL;
 }
 
+size_t hv_dev_fds(const struct hv_dev *d, int *ret)
+{
+	size_t n = 0;
+
+	ret[n++] = d->fd;
+	for (unsigned i = 0; i < d->nmore_fds; i++)
+		ret[n++] = d->more_fds[i];
+	for (unsigned i = 0; i < d->nvhost_fds; i++)
+		ret[n++] = d->vhost_fds[i];
+	return n;
+}
+
 /* The strings of a configuration. */
 static const size_t config_strings[] = {
 	offsetof(struct hv_config, name),         offsetof(struct hv_config, dir),
@@ -34,7 +46,7 @@ static const size_t config_strings[] = {
 	offsetof(struct hv_config, kernel),       offsetof(struct hv_config, initrd),
 	offsetof(struct hv_config, image),        offsetof(struct hv_config, cmdline),
 	offsetof(struct hv_config, cpu_features), offsetof(struct hv_config, seccomp),
-	offsetof(struct hv_config, entropy),      offsetof(struct hv_config, restore),
+	offsetof(struct hv_config, entropy),
 };
 
 static char **config_string(struct hv_config *c, size_t i)

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * clean - what is left to do when a shim died without its sandbox_free: end the processes it named
- * in state.json, remove its cgroups and its directory.
+ * in state.json, take its network namespace back to how it was, remove its cgroups and its
+ * directory.
  *
  * Its mounts were in its own namespace and are gone with the last process in it.
  */
@@ -12,6 +13,7 @@
 #include "base/loop.h"
 #include "base/path.h"
 #include "base/proc.h"
+#include "net/net.h"
 #include "store/store.h"
 #include "sys/cgroup_host.h"
 
@@ -47,6 +49,15 @@ static void remove_cgroup(const char *cgroup, int64_t until)
 		log_warn("cgroup %s: %s", cgroup, strerror(-r));
 }
 
+/* The taps went with the machine; what is left is at the interfaces they were joined to. */
+static void leave_network(const struct store_sandbox *st)
+{
+	struct error e = ERROR_INIT;
+
+	if (!str_empty(st->netns) && net_clean_up(st->netns, st->links.v, st->links.n, &e) < 0)
+		log_warn("network namespace %s: %s", st->netns, error_text(&e));
+}
+
 int sandbox_clean_up(const char *dir, struct error *e)
 {
 	autoclose int dirfd = open(dir, O_PATH | O_DIRECTORY | O_CLOEXEC);
@@ -62,6 +73,7 @@ int sandbox_clean_up(const char *dir, struct error *e)
 		log_warn("%s", error_text(&why));
 	for (size_t i = 0; i < st.nprocesses; i++)
 		end_process(&st.processes[i], until);
+	leave_network(&st);
 	for (size_t i = 0; i < st.cgroups.n; i++)
 		remove_cgroup(st.cgroups.v[i] + 1, until); /* absolute, as checked */
 	r = path_remove_tree_at(AT_FDCWD, dir);

@@ -8,8 +8,8 @@
  * machine.
  */
 #include "sandbox/internal.h"
+#include "sandbox/network.h"
 
-#include "base/fd.h"
 #include "base/log.h"
 #include "base/loop.h"
 #include "base/path.h"
@@ -72,8 +72,6 @@ void container_free(struct container *c)
 	process_done(&c->init);
 	share_container_undo(c);
 	rootfs_free(c);
-	guest_storages_free(c);
-	free(c->pidns_of);
 	strv_done(&c->mounts);
 	oci_spec_free(c->guest_spec);
 	oci_spec_free(c->spec);
@@ -112,12 +110,16 @@ static int create_share(void *data, struct error *e)
 
 static int create_prestart(void *data, struct error *e)
 {
-	return hook_step(data, OCI_HOOK_PRESTART, e);
+	struct container *c = data;
+
+	return c->hooks_done ? 0 : hook_step(c, OCI_HOOK_PRESTART, e);
 }
 
 static int create_runtime(void *data, struct error *e)
 {
-	return hook_step(data, OCI_HOOK_CREATE_RUNTIME, e);
+	struct container *c = data;
+
+	return c->hooks_done ? 0 : hook_step(c, OCI_HOOK_CREATE_RUNTIME, e);
 }
 
 static int create_container_hooks(void *data, struct error *e)
@@ -127,7 +129,10 @@ static int create_container_hooks(void *data, struct error *e)
 
 static int create_network(void *data, struct error *e)
 {
-	return guest_network_check(data, e);
+	struct container *c = data;
+
+	/* The first container's network is the machine's. */
+	return c->hooks_done ? 0 : network_check(c, e);
 }
 
 static int create_streams(void *data, struct error *e)
@@ -158,12 +163,6 @@ static int create_guest(void *data, struct error *e)
 
 	rq.container_id = c->id;
 	rq.oci = c->guest_spec;
-	rq.storages = c->storages;
-	rq.n_storages = c->nstorages;
-	if (c->pidns_of) {
-		rq.sandbox_pidns = true;
-		rq.pidns_container = c->pidns_of;
-	}
 	rq.stdin_port = c->init.port[STREAM_IN];
 	rq.stdout_port = c->init.port[STREAM_OUT];
 	rq.stderr_port = c->init.port[STREAM_ERR];
@@ -208,8 +207,6 @@ static void create_finished(void *data, const struct error *e)
 		return;
 	}
 	rootfs_free(c);
-	guest_storages_free(c);
-	c->init.mnt_ns = fd_close(c->init.mnt_ns);
 	c->init.state = PROCESS_CREATED;
 	process_hand_over(&c->init);
 	process_watch(&c->init);
@@ -301,34 +298,23 @@ static void delete_replied(void *data, const struct error *e, const ProtobufCMes
 	delete_continue(data, e);
 }
 
-static bool is_last(const struct container *c)
-{
-	const struct sandbox *s = c->sandbox;
-
-	return s->containers.next == &c->link && s->containers.prev == &c->link;
-}
-
-/* With the init of a PID namespace all of its processes have ended. */
-static bool nothing_runs(const struct container *c)
-{
-	const char *path = NULL;
-
-	return c->init.state == PROCESS_STOPPED && oci_has_namespace(c->guest_spec, "pid", &path) &&
-	       !path;
-}
-
-/* What runs is ended in the guest, so that its writes are complete. What does not goes with the
- * machine. */
 static int delete_guest(void *data, struct error *e)
 {
 	Grpc__RemoveContainerRequest rq = GRPC__REMOVE_CONTAINER_REQUEST__INIT;
 	struct container *c = data;
 
-	if (c->sandbox->state != SANDBOX_READY || (is_last(c) && nothing_runs(c)))
+	if (c->sandbox->state != SANDBOX_READY)
 		return 0;
 	rq.container_id = c->id;
 	guest_call(c->sandbox, "RemoveContainer", &rq.base, REMOVE_MS, delete_replied, c);
 	return -EINPROGRESS;
+}
+
+static bool is_last(const struct container *c)
+{
+	const struct sandbox *s = c->sandbox;
+
+	return s->containers.next == &c->link && s->containers.prev == &c->link;
 }
 
 /* Writes that the guest still holds reach the host before the machine is killed. */

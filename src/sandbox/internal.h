@@ -4,6 +4,7 @@
 
 #include "base/list.h"
 #include "hv/hv.h"
+#include "net/net.h"
 #include "rpc/hvsock.h"
 #include "rpc/ttrpc.h"
 #include "sandbox/op.h"
@@ -13,7 +14,7 @@
 /* Paths in the guest, as Kata's agent has them. */
 #define GUEST_SHARE_TAG "kataShared"
 #define GUEST_SHARE_DIR "/run/kata-containers/shared/containers"
-#define GUEST_SANDBOX_DIR "/run/kata-containers/sandbox"
+#define GUEST_SHM_DIR "/run/kata-containers/sandbox/shm"
 
 #define AGENT_PORT 1024
 #define AGENT_LOG_PORT 1025
@@ -25,13 +26,10 @@ enum sandbox_state { SANDBOX_NEW, SANDBOX_BOOTING, SANDBOX_READY, SANDBOX_STOPPI
 enum { STREAM_IN, STREAM_OUT, STREAM_ERR, STREAM_COUNT };
 
 /* A device process beside the VMM. */
-struct volume;
-
 struct daemon {
 	const char *name; /* "devd-vsock", "virtiofsd" */
 	struct sandbox *sandbox;
 	pid_t pid;
-	int word; /* of proc_spawn_end while it gets going; else 0 */
 	struct loop_source *child;
 };
 
@@ -57,7 +55,10 @@ struct sandbox {
 	uid_t jail_uid;
 	unsigned vcpus;
 	uint64_t mem_mib;
-	char *sock; /* <dir>/vsock */
+	char *sock;      /* <dir>/vsock */
+	struct net net;  /* the network namespace and the taps in it (network.h) */
+	char *netns;     /* its path, once something in it was changed */
+	size_t net_told; /* requests about it that the guest was sent */
 
 	struct rpc_client *agent;
 	struct list requests; /* of struct guest_request, in flight */
@@ -72,8 +73,6 @@ struct sandbox {
 	bool share_mounted;
 	int timeline; /* TIMELINE_FILE; -1: not open */
 	unsigned nmarks;
-	struct list volumes;
-	unsigned next_volume;
 };
 
 struct process {
@@ -85,8 +84,7 @@ struct process {
 	char *in, *out, *err;
 	oci_process *spec; /* of an exec */
 	pid_t pid;
-	int proxy;  /* SOCK_SEQPACKET to the init proxy, -1 */
-	int mnt_ns; /* mount namespace of whoever asked for it, while it is made; -1: our own */
+	int proxy; /* SOCK_SEQPACKET to the init proxy, -1 */
 	struct loop_source *proxy_source;
 	struct hvsock_dial *dial[STREAM_COUNT];
 	int stream[STREAM_COUNT];
@@ -117,13 +115,8 @@ struct container {
 	struct sandbox_mount *rootfs; /* copied; freed after create */
 	size_t nrootfs;
 	struct strv mounts; /* mount points made on the host, in order */
-	enum oci_pod_role role;
-	char *pidns_of;           /* the container whose pid namespace it joins, NULL: its own */
-	Grpc__Storage **storages; /* what the guest is to mount for it */
-	size_t nstorages;
-	struct volume **volumes;
-	size_t nvolumes;
 	bool deleting;
+	bool hooks_done; /* the host's hooks ran before the machine started */
 };
 
 /* sandbox.c */
@@ -159,12 +152,6 @@ int guest_create_sandbox(struct sandbox *s, rpc_reply_fn *fn, void *data);
 void guest_connect_log(struct sandbox *s);
 void guest_disconnect(struct sandbox *s);
 
-/* pod.c */
-/* Reads its place in a pod; what a pod cannot have is refused. */
-int pod_init(struct container *c, struct error *e);
-/* -EOPNOTSUPP unless the namespace at @path is one of this sandbox's; sets c->pidns_of. */
-int pod_join(struct container *c, const char *type, const char *path, struct error *e);
-
 /* share.c */
 int share_init(struct sandbox *s, struct error *e);
 void share_done(struct sandbox *s);
@@ -172,44 +159,14 @@ void share_done(struct sandbox *s);
  * match. */
 int share_container(struct container *c, struct error *e);
 void share_container_undo(struct container *c);
-/* Puts the detached mount @fd on @target, which is made, a directory or a file. On failure nothing
- * is mounted. */
-int share_attach(int fd, const char *target, bool dir, const struct strv *options, struct error *e);
-
-/* volume.c */
-struct volume_key {
-	dev_t dev;
-	ino_t ino;
-	bool ro, recursive;
-};
-/* The path in the guest of a volume that another container has brought, NULL: it is not there yet.
- * The container holds it from here on. */
-const char *volume_reuse(struct container *c, const struct volume_key *k);
-/* A new one from the detached mount @fd (the caller's). */
-int volume_add(struct container *c, const struct volume_key *k, int fd, bool dir,
-	       const struct strv *options, const char **ret_guest, struct error *e);
-void volumes_release(struct container *c);
-
-/* memvol.c: if @source is memory of the host that one pod or container has for itself, makes @m a
- * mount of as much memory of the guest: 1; 0: it is something else. */
-int memvol_take(struct container *c, const char *source, Grpc__Mount *m, struct error *e);
 
 /* daemon.c */
 int daemon_start_vsock(struct sandbox *s, struct error *e);
 int daemon_start_fs(struct sandbox *s, struct error *e);
-/* Both above return while it gets going: waits until it runs. */
-int daemon_runs(struct daemon *d, struct error *e);
 void daemon_stop(struct daemon *d);
 
 /* spec.c */
 int guest_spec_make(struct container *c, struct error *e);
-/* Has the guest mount something for the container: a message with copies of all; still to be given
- * options by guest_storage_option. */
-Grpc__Storage *guest_storage_add(struct container *c, const char *driver, const char *source,
-				 const char *fstype, const char *mount_point);
-void guest_storage_option(Grpc__Storage *st, char *option); /* takes it */
-void guest_storages_free(struct container *c);
-int guest_network_check(struct container *c, struct error *e);
 /* Replaces type and source of a mount of the guest's spec. */
 void guest_spec_set_mount(Grpc__Mount *m, const char *type, const char *source);
 

@@ -90,9 +90,7 @@ int process_may_delete(const struct process *p, struct error *e)
 
 void process_init(struct process *p, struct container *c, const char *exec_id)
 {
-	*p = (struct process){
-		.container = c, .exec_id = xstrdup(exec_id), .proxy = -1, .mnt_ns = -1
-	};
+	*p = (struct process){ .container = c, .exec_id = xstrdup(exec_id), .proxy = -1 };
 	list_init(&p->link);
 	list_init(&p->waiters);
 	for (int i = 0; i < STREAM_COUNT; i++)
@@ -131,7 +129,6 @@ void process_done(struct process *p)
 	guest_forget(p->container->sandbox, p);
 	process_close_streams(p);
 	proxy_drop(p);
-	fd_close(p->mnt_ns);
 	p->kill_timer = loop_source_free(p->kill_timer);
 	p->forget = loop_source_free(p->forget);
 	list_del(&p->link);
@@ -205,7 +202,7 @@ struct attached {
 	struct list link;
 	char *id, *exec_id;
 	pid_t pid;
-	int fd, mnt_ns;
+	int fd;
 	struct loop_source *source;
 };
 
@@ -214,7 +211,6 @@ static void attached_free(struct attached *a)
 	list_del(&a->link);
 	loop_source_free(a->source);
 	fd_close(a->fd);
-	fd_close(a->mnt_ns);
 	free(a->id);
 	free(a->exec_id);
 	free(a);
@@ -237,13 +233,12 @@ static struct attached *attached_find(struct sandbox *s, const char *id, const c
 }
 
 int sandbox_attach_proxy(struct sandbox *s, const char *id, const char *exec_id, pid_t pid, int fd,
-			 int mnt_ns, struct error *e)
+			 struct error *e)
 {
 	struct attached *a;
 
 	if (attached_find(s, id, exec_id)) {
 		fd_close(fd);
-		fd_close(mnt_ns);
 		return error_plain(e, EEXIST, "another proxy waits for %s %s", id, exec_id);
 	}
 	fd_set_nonblock(fd, true);
@@ -252,7 +247,6 @@ int sandbox_attach_proxy(struct sandbox *s, const char *id, const char *exec_id,
 	a->exec_id = xstrdup(exec_id);
 	a->pid = pid;
 	a->fd = fd;
-	a->mnt_ns = mnt_ns;
 	/* No EPOLLIN: signals that come before the process exists stay queued for it. */
 	a->source = loop_add_io(s->loop, fd, EPOLLRDHUP, attached_ready, a);
 	list_init(&a->link);
@@ -292,8 +286,6 @@ int process_claim_stdio(struct process *p, const char *in, const char *out, cons
 				   p->container->id, p->exec_id);
 	p->pid = a->pid;
 	p->proxy = take_fd(a->fd);
-	if (str_empty(p->exec_id))
-		p->mnt_ns = take_fd(a->mnt_ns);
 	a->source = loop_source_free(a->source);
 	attached_free(a);
 	p->proxy_source = loop_add_io(s->loop, p->proxy, EPOLLIN | EPOLLRDHUP, proxy_ready, p);

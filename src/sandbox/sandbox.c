@@ -15,6 +15,7 @@
  * is named in state.json first, so that it can be cleaned up without us.
  */
 #include "sandbox/internal.h"
+#include "sandbox/network.h"
 
 #include "base/fd.h"
 #include "base/log.h"
@@ -44,6 +45,7 @@ struct sandbox *sandbox_new(const struct sandbox_params *p)
 	s->event_data = p->data;
 	s->sock = xasprintf("%s/vsock", s->dir);
 	s->vsock_fd = s->fs_fd = s->cgroup_fd = s->log_stream = s->log_file = s->timeline = -1;
+	s->net = NET_INIT;
 	s->dirfd = open(s->dir, O_PATH | O_DIRECTORY | O_CLOEXEC);
 	if (p->began_us)
 		sandbox_mark(s, p->began_us, "the sandbox's owner starts");
@@ -51,7 +53,6 @@ struct sandbox *sandbox_new(const struct sandbox_params *p)
 	list_init(&s->containers);
 	list_init(&s->attached);
 	list_init(&s->requests);
-	list_init(&s->volumes);
 	return s;
 }
 
@@ -106,6 +107,11 @@ void sandbox_save_state(struct sandbox *s)
 
 	if (s->cgroup)
 		strv_addf(&st.cgroups, "/%s", s->cgroup);
+	if (s->netns) {
+		st.netns = xstrdup(s->netns);
+		for (size_t i = 0; i < s->net.nnics; i++)
+			strv_add(&st.links, s->net.nics[i].link.name);
+	}
 	state_add_process(&st, "shim", getpid());
 	state_add_process(&st, s->vsock_daemon.name, s->vsock_daemon.pid);
 	state_add_process(&st, s->fs_daemon.name, s->fs_daemon.pid);
@@ -122,6 +128,7 @@ static void machine_stop(struct sandbox *s)
 {
 	guest_disconnect(s);
 	hv_free(take_ptr(s->hv));
+	network_leave(s);
 	daemon_stop(&s->fs_daemon);
 	daemon_stop(&s->vsock_daemon);
 	s->vsock_fd = fd_close(s->vsock_fd);
@@ -360,16 +367,6 @@ static int boot_fs(void *data, struct error *e)
 	return daemon_start_fs(data, e);
 }
 
-/* They got going while the machine was started, which waits for them when it looks for its devices.
- */
-static int boot_daemons(void *data, struct error *e)
-{
-	struct sandbox *s = data;
-	int r = daemon_runs(&s->vsock_daemon, e);
-
-	return r < 0 ? r : daemon_runs(&s->fs_daemon, e);
-}
-
 static void machine_undo(void *data)
 {
 	machine_stop(data);
@@ -436,7 +433,7 @@ static int machine_devices(struct sandbox *s, struct error *e)
 	if (r < 0)
 		return r;
 	s->fs_fd = -1;
-	return 0;
+	return network_devices(s, e);
 }
 
 static void enter_cgroup(struct sandbox *s, pid_t pid)
@@ -480,7 +477,7 @@ static int boot_first_share(void *data, struct error *e)
 {
 	struct sandbox *s = data;
 
-	return share_container(first_container(s), e);
+	return first_container(s)->mounts.n ? 0 : share_container(first_container(s), e);
 }
 
 static int boot_agent(void *data, struct error *e)
@@ -503,6 +500,49 @@ static int boot_sandbox(void *data, struct error *e)
 	return guest_create_sandbox(s, sandbox_replied, s);
 }
 
+static void hooks_ran(void *data, const struct error *e)
+{
+	struct sandbox *s = data;
+
+	op_continue(&s->boot, e);
+}
+
+/* Hooks may look at the container's files, and may build its network: both come before the machine
+ * starts. */
+static int boot_hooks(struct sandbox *s, enum oci_hook_kind kind, struct error *e)
+{
+	struct container *c = first_container(s);
+	int r;
+
+	if (!oci_hooks_count(c->spec, kind))
+		return 0;
+	r = c->mounts.n ? 0 : share_container(c, e);
+	return r < 0 ? r : hooks_start(c, kind, "creating", hooks_ran, s, e);
+}
+
+static int boot_prestart(void *data, struct error *e)
+{
+	return boot_hooks(data, OCI_HOOK_PRESTART, e);
+}
+
+static int boot_create_runtime(void *data, struct error *e)
+{
+	return boot_hooks(data, OCI_HOOK_CREATE_RUNTIME, e);
+}
+
+static int boot_network(void *data, struct error *e)
+{
+	struct sandbox *s = data;
+
+	first_container(s)->hooks_done = true;
+	return network_join(s, first_container(s), e);
+}
+
+static int boot_guest_network(void *data, struct error *e)
+{
+	return network_tell(data, e);
+}
+
 static const struct op_step boot_steps[] = {
 	{ "read the annotations", boot_settings, NULL },
 	{ "choose the size", boot_size, NULL },
@@ -510,11 +550,14 @@ static const struct op_step boot_steps[] = {
 	{ "make the share", boot_share, boot_share_undo },
 	{ "start the vsock device", boot_vsock, machine_undo },
 	{ "start the file system device", boot_fs, machine_undo },
+	{ "run prestart hooks", boot_prestart, NULL },
+	{ "run createRuntime hooks", boot_create_runtime, NULL },
+	{ "join the network", boot_network, machine_undo },
 	{ "start the virtual machine", boot_machine, machine_undo },
-	{ "see the devices run", boot_daemons, NULL },
 	{ "share the first container", boot_first_share, NULL },
 	{ "connect to the agent", boot_agent, NULL },
 	{ "set up the guest", boot_sandbox, NULL },
+	{ "set up its network", boot_guest_network, NULL },
 };
 
 static void boot_finished(void *data, const struct error *e)

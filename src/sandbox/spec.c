@@ -8,15 +8,10 @@
  */
 #include "sandbox/internal.h"
 
-#include "base/fd.h"
-#include "base/limits.h"
 #include "base/log.h"
 #include "sys/caps.h"
-#include "sys/ns.h"
 
 #include <errno.h>
-#include <fcntl.h>
-#include <unistd.h>
 
 static void set_string(char **field, const char *value)
 {
@@ -58,43 +53,45 @@ static void drop_host_hooks(Grpc__Hooks *h)
 }
 
 /* The container's network is the machine's; every other namespace is made in the guest. */
-static int rewrite_namespaces(struct container *c, Grpc__Linux *l, struct error *e)
+static int rewrite_namespaces(Grpc__Linux *l, struct error *e)
 {
 	size_t kept = 0;
 
 	for (size_t i = 0; i < l->n_namespaces; i++) {
 		Grpc__LinuxNamespace *ns = l->namespaces[i];
-		int r;
 
 		if (str_eq(ns->type, "network")) {
 			protobuf_c_message_free_unpacked(&ns->base, NULL);
 			continue;
 		}
-		r = *ns->path ? pod_join(c, ns->type, ns->path, e) : 0;
-		if (r < 0) {
+		if (*ns->path) {
+			error_plain(e, EOPNOTSUPP,
+				    "cannot join the %s namespace %s: namespaces of the host or of "
+				    "another virtual "
+				    "machine do not exist in this one",
+				    ns->type, ns->path);
 			/* The rest moves down, so that the spec stays whole. */
 			memmove(&l->namespaces[kept], &l->namespaces[i],
 				(l->n_namespaces - i) * sizeof(*l->namespaces));
 			l->n_namespaces -= i - kept;
-			return r;
+			return e ? e->code : -EOPNOTSUPP;
 		}
-		set_string(&ns->path, "");
 		l->namespaces[kept++] = ns;
 	}
 	l->n_namespaces = kept;
 	return 0;
 }
 
-static int rewrite_linux(struct container *c, Grpc__Linux *l, struct error *e)
+static int rewrite_linux(Grpc__Linux *l, const struct config *cfg, struct error *e)
 {
 	int r;
 
 	if (!l)
 		return 0;
-	r = rewrite_namespaces(c, l, e);
+	r = rewrite_namespaces(l, e);
 	if (r < 0)
 		return r;
-	if (c->sandbox->config->runtime.disable_guest_seccomp && l->seccomp) {
+	if (cfg->runtime.disable_guest_seccomp && l->seccomp) {
 		protobuf_c_message_free_unpacked(&l->seccomp->base, NULL);
 		l->seccomp = NULL;
 	}
@@ -143,17 +140,15 @@ static void rewrite_process(Grpc__Process *p)
 int guest_spec_make(struct container *c, struct error *e)
 {
 	oci_spec *s = spec_copy(c->spec);
-	int r = s ? pod_init(c, e) : error_plain(e, ENOMEM, "copy the spec");
+	int r;
 
-	if (r < 0) {
-		oci_spec_free(s);
-		return r;
-	}
+	if (!s)
+		return error_plain(e, ENOMEM, "copy the spec");
 	c->guest_spec = s;
 	drop_host_hooks(s->hooks);
 	if (s->process)
 		rewrite_process(s->process);
-	r = rewrite_linux(c, s->linux, e);
+	r = rewrite_linux(s->linux, c->sandbox->config, e);
 	if (r < 0)
 		return r;
 	autofree char *root = xasprintf("%s/%s/rootfs", GUEST_SHARE_DIR, c->id);
@@ -165,110 +160,4 @@ void guest_spec_set_mount(Grpc__Mount *m, const char *type, const char *source)
 {
 	set_string(&m->type, type);
 	set_string(&m->source, source);
-}
-
-/* --- storages --- */
-
-Grpc__Storage *guest_storage_add(struct container *c, const char *driver, const char *source,
-				 const char *fstype, const char *mount_point)
-{
-	Grpc__Storage *st = xnew(Grpc__Storage);
-
-	grpc__storage__init(st);
-	set_string(&st->driver, driver);
-	set_string(&st->source, source);
-	set_string(&st->fstype, fstype);
-	set_string(&st->mount_point, mount_point);
-	c->storages = xrealloc(c->storages, c->nstorages + 1, sizeof(*c->storages));
-	c->storages[c->nstorages++] = st;
-	return st;
-}
-
-void guest_storage_option(Grpc__Storage *st, char *option)
-{
-	st->options = xrealloc(st->options, st->n_options + 1, sizeof(*st->options));
-	st->options[st->n_options++] = option;
-}
-
-void guest_storages_free(struct container *c)
-{
-	for (size_t i = 0; i < c->nstorages; i++)
-		protobuf_c_message_free_unpacked(&c->storages[i]->base, NULL);
-	free(c->storages);
-	c->storages = NULL;
-	c->nstorages = 0;
-}
-
-/* --- the network namespace --- */
-
-/* True if the network namespace of this thread has an interface besides lo. */
-static int has_interfaces(bool *ret, struct error *e)
-{
-	autofree char *text = NULL;
-	char *save = NULL, *line;
-	int r = file_read_at(AT_FDCWD, "/proc/thread-self/net/dev", LIMIT_PROC_FILE, &text, NULL);
-
-	if (r < 0)
-		return error_set(e, r, "read /proc/thread-self/net/dev");
-	*ret = false;
-	for (line = strtok_r(text, "\n", &save); line; line = strtok_r(NULL, "\n", &save)) {
-		char *colon = strchr(line, ':');
-
-		if (!colon)
-			continue; /* the two lines of headings */
-		*colon = '\0';
-		line += strspn(line, " ");
-		if (!str_eq(line, "lo"))
-			*ret = true;
-	}
-	return 0;
-}
-
-/* Looks into the namespace by entering it for a moment. */
-static int netns_has_interfaces(int fd, bool *ret, struct error *e)
-{
-	autoclose int own = ns_open(0, NS_NET);
-	int r, back;
-
-	if (own < 0)
-		return error_set(e, own, "open the own network namespace");
-	r = ns_join(fd, NS_NET, e);
-	if (r < 0)
-		return r;
-	r = has_interfaces(ret, e);
-	back = ns_join(own, NS_NET, r < 0 ? NULL : e);
-	return r < 0 ? r : back;
-}
-
-/*
- * Virtual machines have no network yet: a container whose engine gave it one must not come up
- * silently without. The namespace is the one the spec names, or that of the init proxy, where hooks
- * may have built one.
- */
-int guest_network_check(struct container *c, struct error *e)
-{
-	const char *path = NULL;
-	autoclose int fd = -1;
-	bool found = false;
-	int r;
-
-	if (!oci_has_namespace(c->spec, "network", &path))
-		return 0;
-	fd = str_empty(path) ? ns_open(c->init.pid, NS_NET) : ns_open_path(path, NS_NET, e);
-	if (fd < 0)
-		return str_empty(path) ? error_set(e, fd, "network namespace of the init proxy %d",
-						   (int)c->init.pid)
-				       : fd;
-	autoclose int own = ns_open(0, NS_NET);
-	if (own >= 0 && ns_same(own, fd))
-		return 0; /* the host's: the guest has its own anyway */
-	r = netns_has_interfaces(fd, &found, e);
-	if (r < 0)
-		return r;
-	if (found)
-		return error_plain(e, EOPNOTSUPP,
-				   "networks are not supported yet: the container's network "
-				   "namespace has interfaces (use "
-				   "--network none)");
-	return 0;
 }

@@ -552,15 +552,11 @@ static void stats_done(void *data, const struct error *e, const Grpc__StatsConta
 	free(a);
 }
 
-static bool is_cli(const struct rpc_call *call)
-{
-	return str_eq(rpc_call_metadata(call, "containerd-namespace-ttrpc"), "caisson");
-}
-
 /* containerd reads the version its host uses; our own command line asks for version 1. */
 static bool wants_v2(const struct rpc_call *call)
 {
-	return !is_cli(call) && access("/sys/fs/cgroup/cgroup.controllers", F_OK) == 0;
+	return !str_eq(rpc_call_metadata(call, "containerd-namespace-ttrpc"), "caisson") &&
+	       access("/sys/fs/cgroup/cgroup.controllers", F_OK) == 0;
 }
 
 static void handle_stats(struct rpc_call *call, const ProtobufCMessage *m, void *data)
@@ -595,12 +591,8 @@ static void handle_shutdown(struct rpc_call *call, const ProtobufCMessage *m, vo
 	struct shim *s = data;
 	REQ(ShutdownRequest, rq);
 
-	if (rq->now || sandbox_empty(s->sandbox)) {
+	if (rq->now || sandbox_empty(s->sandbox))
 		shim_quit_soon(s);
-	} else if (is_cli(call)) { /* containerd asks after every container and wants no error */
-		rpc_call_failf(call, EBUSY, "the sandbox has other containers");
-		return;
-	}
 	rpc_call_reply_empty(call);
 }
 

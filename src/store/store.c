@@ -18,6 +18,7 @@
 #include "wire/json.h"
 
 #include <errno.h>
+#include <net/if.h>
 #include <stddef.h>
 
 #define STATE_FILE "state.json"
@@ -253,6 +254,19 @@ static int cgroups_check(const struct field *f, const void *at, struct error *e)
 	return 0;
 }
 
+/* Names of interfaces, as the kernel allows them. */
+static int links_check(const struct field *f, const void *at, struct error *e)
+{
+	const struct strv *v = at;
+
+	for (size_t i = 0; i < v->n; i++)
+		if (!*v->v[i] || strlen(v->v[i]) >= IFNAMSIZ || strpbrk(v->v[i], "/: \t\n"))
+			return error_plain(e, EINVAL, "\"%.32s\" is no name of an interface",
+					   v->v[i]);
+	return 0;
+}
+
+static const struct field_type type_links = { strv_read, strv_write, links_check };
 static const struct field_type type_ids = { strv_read, strv_write, ids_check };
 static const struct field_type type_cgroups = { strv_read, strv_write, cgroups_check };
 
@@ -360,6 +374,8 @@ static const struct field sandbox_fields[] = {
 	FIELD(store_sandbox, engine, "engine", type_string, false),
 	FIELD(store_sandbox, cgroups, "cgroups", type_cgroups, false),
 	FIELD(store_sandbox, containers, "containers", type_ids, false),
+	FIELD(store_sandbox, netns, "netns", type_string, false),
+	FIELD(store_sandbox, links, "links", type_links, false),
 	FIELD(store_sandbox, processes, "processes", type_processes, false),
 };
 static const struct record sandbox_record = { sandbox_fields, ARRAY_SIZE(sandbox_fields) };
@@ -489,6 +505,8 @@ void store_sandbox_done(struct store_sandbox *s)
 	free(s->engine);
 	strv_done(&s->cgroups);
 	strv_done(&s->containers);
+	free(s->netns);
+	strv_done(&s->links);
 	for (size_t i = 0; i < s->nprocesses; i++)
 		free(s->processes[i].name);
 	free(s->processes);

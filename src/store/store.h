@@ -48,6 +48,8 @@ struct store_sandbox {
 	char *engine;        /* "qemu" */
 	struct strv cgroups; /* absolute cgroup directories made by the sandbox */
 	struct strv containers;
+	char *netns;       /* path of the network namespace the machine is joined to; "": none */
+	struct strv links; /* its interfaces, in the order of their taps */
 	struct store_process *processes;
 	size_t nprocesses;
 };

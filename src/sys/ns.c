@@ -106,6 +106,22 @@ int ns_join(int fd, enum ns_type t, struct error *e)
 	return 0;
 }
 
+int ns_call(int fd, enum ns_type t, int (*fn)(void *data, struct error *e), void *data,
+	    struct error *e)
+{
+	autoclose int own = ns_open(0, t);
+	int r, back;
+
+	if (own < 0)
+		return error_set(e, own, "open the own %s namespace", namespaces[t].name);
+	r = ns_join(fd, t, e);
+	if (r < 0)
+		return r;
+	r = fn(data, e);
+	back = ns_join(own, t, r < 0 ? NULL : e);
+	return r < 0 ? r : back < 0 ? back : r;
+}
+
 static int write_idmap(pid_t pid, const char *file, const struct ns_idmap *m, size_t n,
 		       struct error *e)
 {

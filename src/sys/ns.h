@@ -34,6 +34,10 @@ int ns_open(pid_t pid, enum ns_type t);
 int ns_open_path(const char *path, enum ns_type t, struct error *e);
 /* setns(2); nothing happens if the caller is in it already. */
 int ns_join(int fd, enum ns_type t, struct error *e);
+/* Runs @fn in the namespace and comes back. Its result; one of ours if we do not get in, or not
+ * back. Not for namespaces of mounts and users. One thread. */
+int ns_call(int fd, enum ns_type t, int (*fn)(void *data, struct error *e), void *data,
+	    struct error *e);
 /* True if both descriptors name one namespace. */
 bool ns_same(int a, int b);
 

@@ -184,6 +184,10 @@ int qemu_check_dev(const struct hv_dev *d, struct error *e)
 		r = check_alphabet("tag of the share", d->tag ? d->tag : "", "-_.", 36, e);
 	if (r == 0 && d->mac)
 		r = check_alphabet("MAC address", d->mac, ":", 17, e);
+	if (r == 0 && (d->nmore_fds >= LIMIT_NET_QUEUES ||
+		       (d->nvhost_fds && d->nvhost_fds != d->nmore_fds + 1)))
+		r = error_plain(e, EINVAL, "device %s: %u queues with %u of vhost-net", d->id,
+				d->nmore_fds + 1, d->nvhost_fds);
 	if (r == 0 && (d->queue_size & (d->queue_size - 1) || d->queue_size > 1024))
 		r = error_plain(e, EINVAL,
 				"device %s: queue size %u is not a power of two up to 1024", d->id,
@@ -217,15 +221,40 @@ static void fs_args(const struct qemu_vm *vm, const struct hv_dev *d, struct str
 		  d->id, d->tag, size, queues);
 }
 
+/* "3:4:5" */
+static char *fd_list(const int *first, size_t nfirst, const int *more, size_t nmore)
+{
+	autodone(strv) words = STRV_INIT;
+
+	for (size_t i = 0; i < nfirst; i++)
+		strv_addf(&words, "%d", first[i]);
+	for (size_t i = 0; i < nmore; i++)
+		strv_addf(&words, "%d", more[i]);
+	return strv_join(&words, ":");
+}
+
+/* Of several queues the descriptors are a list, and where the interrupts are messages (PCI) each
+ * queue gets two of its own, beside those for control and configuration. */
 static void tap_args(const struct qemu_vm *vm, const struct hv_dev *d, struct strv *a)
 {
+	unsigned queues = d->nmore_fds + 1;
+	bool pci = str_eq(vm->machine->bus, "pci");
 	autofree char *size = number_option("rx_queue_size", d->queue_size);
+	autofree char *vectors = number_option("vectors", queues > 1 && pci ? 2 * queues + 2 : 0);
+	autofree char *fds = fd_list(&d->fd, 1, d->more_fds, d->nmore_fds);
+	autofree char *vhosts = fd_list(d->vhost_fds, d->nvhost_fds, NULL, 0);
+	const char *s = queues > 1 ? "s" : "";
 
 	strv_add(a, "-netdev");
-	strv_addf(a, "tap,id=net-%s,fd=%d,vhost=off", d->id, d->fd);
+	if (d->nvhost_fds)
+		strv_addf(a, "tap,id=net-%s,fd%s=%s,vhost=on,vhostfd%s=%s", d->id, s, fds, s,
+			  vhosts);
+	else
+		strv_addf(a, "tap,id=net-%s,fd%s=%s,vhost=off", d->id, s, fds);
 	strv_add(a, "-device");
-	strv_addf(a, "virtio-net-%s,id=%s,netdev=net-%s%s%s%s", vm->machine->bus, d->id, d->id,
-		  d->mac ? ",mac=" : "", d->mac ? d->mac : "", size);
+	strv_addf(a, "virtio-net-%s,id=%s,netdev=net-%s%s%s%s%s%s", vm->machine->bus, d->id, d->id,
+		  d->mac ? ",mac=" : "", d->mac ? d->mac : "", size, queues > 1 ? ",mq=on" : "",
+		  vectors);
 }
 
 /* An error of the host's disk is the guest's to handle: QEMU would stop the VM. */
@@ -319,11 +348,7 @@ static void memory_args(const struct qemu_vm *vm, struct strv *a)
 	else
 		strv_addf(a, "%lluM", mem);
 	strv_add(a, "-object");
-	if (vm->memory)
-		strv_addf(a, "memory-backend-file,id=mem,size=%lluM,mem-path=%s,share=on", mem,
-			  vm->memory);
-	else
-		strv_addf(a, "memory-backend-memfd,id=mem,size=%lluM,share=on", mem);
+	strv_addf(a, "memory-backend-memfd,id=mem,size=%lluM,share=on", mem);
 	if (!grows(c) || c->mem_dimms)
 		return;
 	strv_add(a, "-object");
@@ -415,11 +440,6 @@ int qemu_args(const struct qemu_vm *vm, struct strv *ret_argv, struct error *e)
 	strv_addf(&a, "socket,id=console,fd=%d", vm->console_fd);
 	strv_add(&a, "-serial");
 	strv_add(&a, "chardev:console");
-	if (vm->incoming) {
-		strv_add(&a, "-S");
-		strv_add(&a, "-incoming");
-		strv_add(&a, "defer");
-	}
 	for (size_t i = 0; i < vm->ndevs; i++)
 		dev_args[vm->devs[i].type](vm, &vm->devs[i], &a);
 	own_dev_args(vm, &a);

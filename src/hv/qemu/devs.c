@@ -26,6 +26,17 @@ void qemu_dev_copy(struct hv_dev *to, const struct hv_dev *from)
 	to->mac = dup_or_null(from->mac);
 }
 
+void qemu_dev_close(struct hv_dev *d)
+{
+	int fds[HV_DEV_FDS];
+	size_t n = hv_dev_fds(d, fds);
+
+	for (size_t i = 0; i < n; i++)
+		fd_close(fds[i]);
+	d->fd = -1;
+	d->nmore_fds = d->nvhost_fds = 0;
+}
+
 void qemu_dev_done(struct hv_dev *d)
 {
 	free((char *)d->id);
@@ -33,7 +44,7 @@ void qemu_dev_done(struct hv_dev *d)
 	free((char *)d->tag);
 	free((char *)d->path);
 	free((char *)d->mac);
-	fd_close(d->fd);
+	qemu_dev_close(d);
 	*d = (struct hv_dev){ .fd = -1 };
 }
 

@@ -329,6 +329,10 @@ int qemu_hotplug_add(struct qemu *q, struct hv_dev *d, struct error *e)
 	struct hot_dev *h;
 	int r, fd = -1;
 
+	if (d->nmore_fds || d->nvhost_fds)
+		return error_plain(e, EOPNOTSUPP,
+				   "device %s: a running VM takes one queue without vhost-net",
+				   d->id);
 	if (hot_find(q, d->id) || is_cold(q, d->id))
 		return error_plain(e, EEXIST, "device %s is there already", d->id);
 	r = find_port(q, d->id, &port, e);

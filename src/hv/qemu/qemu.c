@@ -42,7 +42,6 @@ static void qemu_init(struct hv *h)
 	q->next_fdset = FIRST_FDSET;
 	list_init(&q->hot);
 	q->resize.job = QMP_JOB_INIT;
-	qemu_snapshot_init(q);
 }
 
 int qemu_not_running(struct error *e)
@@ -159,8 +158,6 @@ static int qemu_prepare(struct hv *h, struct error *e)
 	if (r == 0)
 		r = prepare_jail(q, e);
 	if (r == 0)
-		r = qemu_snapshot_prepare(q, e);
-	if (r == 0)
 		q->state = QEMU_PREPARED;
 	return r;
 }
@@ -207,8 +204,8 @@ static void qmp_event(const char *name, const struct json *data, void *arg)
 		event_shutdown(q, data);
 	else if (str_eq(name, "GUEST_PANICKED") && !q->panic)
 		q->panic = xstrdup("Kernel panic (told by pvpanic, nothing on the console)");
-	qemu_hotplug_event(q, name, data);
-	qemu_snapshot_event(q, name, data);
+	else
+		qemu_hotplug_event(q, name, data);
 }
 
 /* "oom_kill N" of the cgroup: memory.events of v2, memory.oom_control of v1. 0 where there is none.
@@ -245,10 +242,7 @@ static void emit_exited(struct qemu *q)
 	const char *words = last_words(q);
 	char tmp[16];
 
-	if (q->snapshot.failed.code)
-		hv_emit(&q->hv, HV_EVENT_EXITED, "the saved VM could not be loaded: %s",
-			error_text(&q->snapshot.failed));
-	else if (q->stopping && WIFSIGNALED(status))
+	if (q->stopping && WIFSIGNALED(status))
 		hv_emit(&q->hv, HV_EVENT_EXITED, "QEMU was stopped");
 	else if (q->hv.oom_killed)
 		hv_emit(&q->hv, HV_EVENT_EXITED,
@@ -337,8 +331,6 @@ static int make_args(struct qemu *q, const struct ends *x, struct strv *ret, str
 		.tsc_khz = q->hv.cfg.accel == HV_ACCEL_TCG ? tsc_khz_since(&q->hv.born) : 0,
 		.qmp_fd = x->qmp[1],
 		.console_fd = x->console[1],
-		.memory = q->snapshot.ram,
-		.incoming = q->hv.cfg.restore != NULL,
 		.entropy_fd = q->entropy_fd,
 		.devs = q->devs,
 		.ndevs = q->ndevs,
@@ -358,7 +350,7 @@ static pid_t spawn(struct qemu *q, const struct ends *x, struct error *e)
 	static char *const env[] = { path, NULL };
 	autodone(strv) argv = STRV_INIT;
 	struct proc_spec spec = PROC_SPEC_INIT;
-	int keep[LIMIT_HV_DEVICES + 3];
+	int keep[LIMIT_HV_DEVICES * HV_DEV_FDS + 3];
 	int r = make_args(q, x, &argv, e);
 
 	if (r < 0)
@@ -368,7 +360,7 @@ static pid_t spawn(struct qemu *q, const struct ends *x, struct error *e)
 	if (q->entropy_fd >= 0)
 		keep[spec.nkeep++] = q->entropy_fd;
 	for (size_t i = 0; i < q->ndevs; i++)
-		keep[spec.nkeep++] = q->devs[i].fd;
+		spec.nkeep += hv_dev_fds(&q->devs[i], keep + spec.nkeep);
 	q->jail.cgroup_fd = q->hv.cfg.cgroup_fd;
 	spec.path = q->program;
 	spec.argv = argv.v;
@@ -442,8 +434,8 @@ static int qemu_start(struct hv *h, struct error *e)
 	q->state = QEMU_RUNNING;
 	q->entropy_fd = fd_close(q->entropy_fd);
 	for (size_t i = 0; i < q->ndevs; i++)
-		q->devs[i].fd = fd_close(q->devs[i].fd);
-	return qemu_snapshot_started(q, e);
+		qemu_dev_close(&q->devs[i]);
+	return 0;
 }
 
 static int qemu_stop(struct hv *h, struct error *e)
@@ -497,7 +489,6 @@ static void qemu_free(struct hv *h)
 	qmp_client_free(q->qmp);
 	qemu_hotplug_free(q);
 	qemu_resize_free(q);
-	qemu_snapshot_free(q);
 	vmlog_free(q->console);
 	vmlog_free(q->errors);
 	for (size_t i = 0; i < q->ndevs; i++)
@@ -513,14 +504,13 @@ static void qemu_free(struct hv *h)
 
 const struct hv_ops hv_qemu = {
 	.name = "qemu",
-	.caps = HV_CAP_VHOST_USER | HV_CAP_PAUSE | HV_CAP_SAVE | HV_CAP_HOTPLUG | HV_CAP_RESIZE,
+	.caps = HV_CAP_VHOST_USER | HV_CAP_PAUSE | HV_CAP_HOTPLUG | HV_CAP_RESIZE,
 	.size = sizeof(struct qemu),
 	.init = qemu_init,
 	.prepare = qemu_prepare,
 	.start = qemu_start,
 	.stop = qemu_stop,
 	.pause = qemu_pause,
-	.save = qemu_save,
 	.add = qemu_add,
 	.remove = qemu_remove,
 	.resize = qemu_resize,
