@@ -242,6 +242,12 @@ static int update_throttle(const struct update *u, Grpc__LinuxThrottleDevice **d
 	return r;
 }
 
+static int refuse_leaf_weight(struct error *e)
+{
+	return error_plain(e, EOPNOTSUPP,
+			   "blockIO.leafWeight cannot be set: cgroup v2 does not have it");
+}
+
 static int update_io_weights(const struct update *u, const Grpc__LinuxBlockIO *b, struct error *e)
 {
 	int r = b->weight ? set_io_weight(u, "default", b->weight, e) : 0;
@@ -250,6 +256,8 @@ static int update_io_weights(const struct update *u, const Grpc__LinuxBlockIO *b
 		const Grpc__LinuxWeightDevice *d = b->weightdevice[i];
 		char device[VALUE_MAX / 2];
 
+		if (d->leafweight)
+			return refuse_leaf_weight(e);
 		snprintf(device, sizeof(device), "%lld:%lld", (long long)d->major,
 			 (long long)d->minor);
 		r = set_io_weight(u, device, d->weight, e);
@@ -265,8 +273,7 @@ static int update_io(const struct update *u, struct error *e)
 	if (!b)
 		return 0;
 	if (b->leafweight)
-		return error_plain(e, EOPNOTSUPP,
-				   "blockIO.leafWeight cannot be set: cgroup v2 does not have it");
+		return refuse_leaf_weight(e);
 	r = update_io_weights(u, b, e);
 	if (r == 0)
 		r = update_throttle(u, b->throttlereadbpsdevice, b->n_throttlereadbpsdevice, "rbps",

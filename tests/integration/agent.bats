@@ -196,6 +196,184 @@ check_parallel() {
 	agent RemoveContainer '{"container_id": "loud"}'
 }
 
+# words WORDS COMMAND [ARG ...]: it fails with these words.
+words() {
+	local want=$1
+
+	shift
+	run "$@"
+	[ "$status" -eq 1 ] && [[ $output == *"$want"* ]] || { echo "not \"$want\" but $status: $output"; return 1; }
+}
+
+# What version 2 of cgroups does not have, and what no guest has, is refused with the words of docs/agent-protocol.md.
+check_refusals() {
+	local json what
+
+	begin r sleep 600
+	while IFS='|' read -r json what; do
+		words "caisson: UNIMPLEMENTED: $what" agent UpdateContainer "{\"container_id\": \"r\", \"resources\": $json}"
+	done <<-'TABLE'
+		{"memory": {"kernel": 4096}}|memory.kernel cannot be set: cgroup v2 does not have it
+		{"memory": {"kernelTCP": 4096}}|memory.kernel cannot be set: cgroup v2 does not have it
+		{"memory": {"swappiness": 0}}|memory.swappiness cannot be set: cgroup v2 does not have it
+		{"memory": {"disableOOMKiller": true}}|memory.disableOOMKiller cannot be set: cgroup v2 does not have it
+		{"cpu": {"realtimeRuntime": 1000}}|cpu.realtimeRuntime cannot be set: cgroup v2 does not have it
+		{"cpu": {"realtimePeriod": 1000}}|cpu.realtimeRuntime cannot be set: cgroup v2 does not have it
+		{"blockIO": {"leafWeight": 100}}|blockIO.leafWeight cannot be set: cgroup v2 does not have it
+		{"blockIO": {"weightDevice": [{"major": 1, "minor": 0, "leafWeight": 100}]}}|blockIO.leafWeight cannot be set: cgroup v2 does not have it
+		{"network": {"classID": 1}}|network.classID and priorities cannot be set: cgroup v2 does not have them
+		{"network": {"priorities": [{"name": "lo", "priority": 1}]}}|network.classID and priorities cannot be set: cgroup v2 does not have them
+	TABLE
+	agent UpdateContainer '{"container_id": "r", "resources": {"memory": {"useHierarchy": true}}}'
+	agent RemoveContainer '{"container_id": "r"}'
+	while IFS='|' read -r json what; do
+		BUNDLE_JQ=$json words "caisson: UNIMPLEMENTED: $what" create r true
+	done <<-'TABLE'
+		.linux.intelRdt = {"closID": "x"}|intelRdt cannot be used in a guest
+		.linux.netDevices = {"eth0": {}}|netDevices cannot be moved into a guest's container
+		.linux.memoryPolicy = {"mode": "MPOL_BIND", "nodes": "0"}|memoryPolicy is not supported in a guest
+		.linux.mountLabel = "x"|SELinux label: the guest has no SELinux
+		.process.selinuxLabel = "x"|SELinux label: the guest has no SELinux
+		.process.apparmorProfile = "x"|AppArmor profile "x": the guest has no AppArmor
+	TABLE
+	# Sections of other systems mean nothing here, and a container with them is one like others.
+	BUNDLE_JQ='.solaris = {} | .windows = {}' begin r true
+	[ "$(status_of r)" -eq 0 ]
+	agent RemoveContainer '{"container_id": "r"}'
+}
+
+# Where a filter has a default errno, a call that it does not name fails with it. With no_new_privs it comes last and need not allow the set-up.
+check_seccomp() {
+	BUNDLE_JQ='.process.noNewPrivileges = true | .linux.seccomp = { defaultAction: "SCMP_ACT_ERRNO", defaultErrnoRet: 38, syscalls: [{ action: "SCMP_ACT_ALLOW", names: (
+		"execve brk arch_prctl set_tid_address set_robust_list rseq prlimit64 readlink getrandom mprotect ioctl getuid getgid geteuid getegid getpid " +
+		"getppid rt_sigaction rt_sigprocmask rt_sigreturn read write writev close fcntl exit exit_group fstat newfstatat stat lstat open openat " +
+		"access getcwd uname prctl futex poll sendfile umask time clock_gettime dup2 wait4 clone fork vfork munmap mmap setuid setgid sigaltstack " +
+		"setpgid sysinfo lseek getdents64 capget capset" | split(" ")) }] }' begin f sh -c 'mkdir /tmp/f; echo $?'
+	[ "$(status_of f)" -eq 0 ]
+	[ "$(output_of f "")" = 1 ]
+	[[ $(output_of f "" ReadStderr) == *"Function not implemented"* ]]
+	agent RemoveContainer '{"container_id": "f"}'
+}
+
+check_affinity() {
+	local last=$(($(nproc --all) - 1))
+
+	begin g sleep 600
+	PROCESS_JQ=".process.execCPUAffinity = {final: \"$last\"}" add g e1 sh -c 'grep Cpus_allowed_list: /proc/self/status'
+	[ "$(output_of g e1 | awk '{ print $2 }')" = "$last" ]
+	PROCESS_JQ='.process.execCPUAffinity = {final: "x"}' words 'bad CPU list "x"' add g e2 true
+	agent RemoveContainer '{"container_id": "g"}'
+}
+
+# limit FILE VALUE: of the container l's group, as it sees it.
+limit() {
+	local id=v$RANDOM$RANDOM have
+
+	add l "$id" cat "/sys/fs/cgroup/$1"
+	have=$(output_of l "$id"; output_of l "$id" ReadStderr)
+	[ "$have" = "$2" ] || { echo "$1 is \"$have\""; return 1; }
+}
+
+# What the specification calls its limits, and what the kernel has of them: at creation, and after an update.
+check_limits() {
+	BUNDLE_JQ='.linux.namespaces += [{type: "cgroup"}] | .linux.resources = {
+		memory: {limit: 33554432, reservation: 16777216, swap: 50331648}, cpu: {shares: 512, quota: 50000, period: 100000, burst: 10000, cpus: "0"},
+		pids: {limit: 30}, blockIO: {weight: 100}, hugepageLimits: [{pageSize: "2MB", limit: 4194304}], unified: {"memory.high": "30408704"} }' \
+		begin l sleep 600
+	limit memory.max 33554432
+	limit memory.low 16777216
+	limit memory.high 30408704
+	limit cpu.weight 20
+	limit cpu.max "50000 100000"
+	limit cpu.max.burst 10000
+	limit cpuset.cpus 0
+	limit pids.max 30
+	limit io.weight "default 910"
+	limit hugetlb.2MB.max 4194304
+	agent UpdateContainer '{"container_id": "l", "resources": {"cpu": {"quota": -1, "idle": 1}, "pids": {"limit": -1}, "memory": {"limit": 41943040}}}'
+	limit cpu.max "max 100000"
+	limit cpu.idle 1
+	limit pids.max max
+	limit memory.max 41943040
+	# The guest has no such devices: the kernel's word shows what it was asked for.
+	local key
+	for key in throttleReadBpsDevice:rbps throttleWriteBpsDevice:wbps throttleReadIOPSDevice:riops throttleWriteIOPSDevice:wiops; do
+		words "write \"1:0 ${key#*:}=1000\" to io.max" agent UpdateContainer \
+			"{\"container_id\": \"l\", \"resources\": {\"blockIO\": {\"${key%:*}\": [{\"major\": 1, \"minor\": 0, \"rate\": 1000}]}}}"
+	done
+	words 'write "mlx5_1 hca_handle=3 hca_object=10" to rdma.max' agent UpdateContainer \
+		'{"container_id": "l", "resources": {"rdma": {"mlx5_1": {"hcaHandles": 3, "hcaObjects": 10}}}}'
+	agent RemoveContainer '{"container_id": "l"}'
+}
+
+# Every method once, with a request that is small and does no harm: the agent has those that the documentation says it has, and is there afterwards.
+check_every_method() {
+	local method json unimplemented known
+
+	unimplemented=$("$BATS_TEST_DIRNAME/../../tools/check-protocol" --unimplemented)
+	known=$("$CAISSON" agent --list | sed 's/^[^.]*\.\([^ ]*\) .*/\1/' | sort)
+	while read -r method json; do
+		echo "$method" >>"$T/asked"
+		AGENT_TIMEOUT=3s run agent "$method" "$json"
+		echo "$method: $status: $output"
+		if grep -qx "$method" <<<"$unimplemented"; then
+			[ "$status" -eq 1 ]
+			[[ $output == "caisson: UNIMPLEMENTED: "* ]]
+		else
+			[[ $output != *UNIMPLEMENTED* ]]
+			[ "$status" -eq 0 ] || [ "${#lines[@]}" -eq 1 ]
+		fi
+		agent Check >/dev/null
+	done <<-TABLE
+		Check {}
+		Version {}
+		CreateContainer {}
+		StartContainer {}
+		RemoveContainer {}
+		ExecProcess {}
+		SignalProcess {}
+		WaitProcess {}
+		UpdateContainer {}
+		UpdateEphemeralMounts {}
+		StatsContainer {}
+		PauseContainer {}
+		ResumeContainer {}
+		RemoveStaleVirtiofsShareMounts {}
+		GetDiagnosticData {"log_type": "termination_log", "container_id": "nobody"}
+		WriteStdin {}
+		ReadStdout {}
+		ReadStderr {}
+		CloseStdin {}
+		TtyWinResize {}
+		UpdateInterface {}
+		UpdateRoutes {}
+		ListInterfaces {}
+		ListRoutes {}
+		AddARPNeighbors {}
+		GetIPTables {}
+		SetIPTables {}
+		GetMetrics {}
+		MemAgentMemcgSet {}
+		MemAgentCompactSet {}
+		CreateSandbox {}
+		OnlineCPUMem {"wait": true, "nb_cpus": 1}
+		ReseedRandomDev {"data": "$(head -c 64 /dev/urandom | base64 -w0)"}
+		GetGuestDetails {"mem_block_size": true, "mem_hotplug_probe": true}
+		MemHotplugByProbe {}
+		SetGuestDateTime {"Sec": $(date +%s)}
+		CopyFile {}
+		GetOOMEvent {}
+		AddSwap {}
+		AddSwapPath {}
+		GetVolumeStats {}
+		ResizeVolume {}
+		SetPolicy {"policy": "nonsense"}
+	TABLE
+	# The one that ends it is what ends the tests on this machine.
+	echo DestroySandbox >>"$T/asked"
+	diff <(sort "$T/asked") <(echo "$known")
+}
+
 @test "host: a container lives and ends" { check_life; }
 @test "host: exec, and stdio by calls" { check_exec_and_stdio; }
 @test "host: signals" { check_signals; }
@@ -204,12 +382,16 @@ check_parallel() {
 @test "host: pause and resume" { check_pause; }
 @test "host: unknown and invalid ids" { check_bad_ids; }
 @test "host: many at once" { check_parallel; }
+@test "host: refusals, and what means nothing here" { check_refusals; }
+@test "host: a filter's default errno" { check_seccomp; }
+@test "host: processors of a process" { check_affinity; }
 
 @test "guest: every check, in one machine" {
 	local check
 
 	echo "cpu memory pids" >"$T/controllers"
-	for check in check_life check_exec_and_stdio check_signals check_terminal "check_stats $T/controllers" check_pause check_bad_ids check_parallel; do
+	for check in check_life check_exec_and_stdio check_signals check_terminal "check_stats $T/controllers" check_pause check_bad_ids check_parallel check_refusals \
+		check_seccomp check_limits check_every_method; do
 		echo "$check"
 		$check
 	done
