@@ -44,6 +44,7 @@ struct agent {
 	struct policy policy;
 	uint64_t scrapes; /* of metrics */
 	struct jobs jobs;
+	unsigned cpus; /* that the host knows to be online; 0: not asked yet */
 	struct loop_source *child, *term[2], *linger;
 	struct boot_list late; /* modules that can wait */
 	struct loop_source *late_timer;

@@ -3,10 +3,13 @@
 #include "agent/guest.h"
 
 #include "agent/agent.h"
+#include "agent/device.h"
+#include "agent/job.h"
 
 #include "rpc/ttrpc.h"
 
 #include "base/fd.h"
+#include "base/limits.h"
 #include "base/log.h"
 #include "base/str.h"
 
@@ -15,7 +18,9 @@
 #include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <inttypes.h>
 #include <linux/random.h>
+#include <poll.h>
 #include <stdio.h>
 #include <sys/ioctl.h>
 #include <sys/time.h>
@@ -23,7 +28,11 @@
 
 #define SYS_MEMORY "/sys/devices/system/memory"
 #define SYS_CPU "/sys/devices/system/cpu"
-#define DRIVERS_MAX 16
+#define DRIVERS_MAX 32
+#define ONLINE_TRIES 100
+#define ONLINE_AGAIN_MS 50
+#define ONLINE_MS 60000
+#define PROBE_MS 60000
 
 /* Hexadecimal, without 0x; 0 where memory cannot be plugged. */
 static uint64_t memory_block_size(void)
@@ -41,15 +50,20 @@ void guest_details(struct agent *a, const Grpc__GuestDetailsRequest *rq, struct 
 {
 	Grpc__GuestDetailsResponse resp = GRPC__GUEST_DETAILS_RESPONSE__INIT;
 	Grpc__AgentDetails details = GRPC__AGENT_DETAILS__INIT;
-	char *names[DRIVERS_MAX];
-	size_t n = 0;
+	char *names[DRIVERS_MAX], *devices[DRIVERS_MAX];
+	size_t n = 0, n_devices = 0;
 
 	for (const char *name; n < DRIVERS_MAX && (name = storage_driver_name(n)); n++)
 		names[n] = (char *)name;
+	for (const char *name; n_devices < DRIVERS_MAX && (name = device_driver_name(n_devices));
+	     n_devices++)
+		devices[n_devices] = (char *)name;
 	details.version = (char *)CAISSON_VERSION;
 	details.init_daemon = a->init;
 	details.n_storage_handlers = n;
 	details.storage_handlers = names;
+	details.n_device_handlers = n_devices;
+	details.device_handlers = devices;
 	details.supports_seccomp = true;
 	resp.agent_details = &details;
 	if (rq->mem_block_size)
@@ -63,6 +77,9 @@ int guest_set_time(const Grpc__SetGuestDateTimeRequest *rq, struct error *e)
 {
 	const struct timeval tv = { .tv_sec = rq->sec, .tv_usec = rq->usec };
 
+	if (rq->sec < 0 || rq->usec < 0 || rq->usec > 999999)
+		return error_plain(e, EINVAL, "%lld s %lld us is no time", (long long)rq->sec,
+				   (long long)rq->usec);
 	return settimeofday(&tv, NULL) < 0 ? error_set(e, errno, "set the clock") : 0;
 }
 
@@ -113,14 +130,77 @@ static unsigned online_all(const char *dir, const char *prefix)
 	return n;
 }
 
-int guest_online(const Grpc__OnlineCPUMemRequest *rq, struct error *e)
+/* How many are online; the first processor cannot be anything else. */
+static unsigned count_online(void)
 {
+	long n = sysconf(_SC_NPROCESSORS_ONLN);
+
+	return n < 1 ? 1 : (unsigned)n;
+}
+
+struct online_job {
+	bool wait, cpu_only;
+	unsigned want; /* processors */
+};
+
+/* The kernel finds what was plugged in when it gets to it. */
+static int online_work(void *data, struct buf *result, struct error *e)
+{
+	const struct online_job *j = data;
 	unsigned n = online_all(SYS_CPU, "cpu");
 
-	if (!rq->cpu_only)
+	for (int i = 0; j->wait && n < j->want && i < ONLINE_TRIES; i++) {
+		poll(NULL, 0, ONLINE_AGAIN_MS);
+		n = online_all(SYS_CPU, "cpu");
+	}
+	if (!j->cpu_only)
 		online_all(SYS_MEMORY, "memory");
-	if (rq->wait && n < rq->nb_cpus)
-		return error_plain(e, EAGAIN, "%u processors are online, %u are expected", n,
-				   rq->nb_cpus);
+	if (j->wait && n < j->want)
+		return error_plain(e, ETIMEDOUT, "%u processors are online, %u are expected", n,
+				   j->want);
 	return 0;
+}
+
+int guest_online(struct agent *a, const Grpc__OnlineCPUMemRequest *rq, struct rpc_call *call,
+		 struct error *e)
+{
+	unsigned now = count_online();
+	struct online_job j = { .wait = rq->wait, .cpu_only = rq->cpu_only };
+
+	if (rq->nb_cpus > LIMIT_AGENT_CPUS)
+		return error_plain(e, EINVAL, "%u processors", rq->nb_cpus);
+	/* Some of those that are to come may have come by themselves; others may have gone. */
+	a->cpus = a->cpus ? MIN(a->cpus, now) : now;
+	a->cpus += rq->nb_cpus;
+	j.want = a->cpus;
+	return job_start_call(&a->jobs, online_work, &j, ONLINE_MS, NULL, call, e);
+}
+
+static int probe_work(void *data, struct buf *result, struct error *e)
+{
+	const Grpc__MemHotplugByProbeRequest *rq = data;
+	char text[32];
+
+	for (size_t i = 0; i < rq->n_memhotplugprobeaddr; i++) {
+		int r;
+
+		snprintf(text, sizeof(text), "0x%" PRIx64, rq->memhotplugprobeaddr[i]);
+		r = file_write_at(AT_FDCWD, SYS_MEMORY "/probe", text);
+		if (r < 0)
+			return error_set(e, r, "memory at %s", text);
+	}
+	return 0;
+}
+
+int guest_probe_memory(struct agent *a, const Grpc__MemHotplugByProbeRequest *rq,
+		       struct rpc_call *call, struct error *e)
+{
+	if (rq->n_memhotplugprobeaddr > LIMIT_AGENT_PROBES)
+		return error_plain(e, E2BIG, "%zu addresses in one request",
+				   rq->n_memhotplugprobeaddr);
+	if (access(SYS_MEMORY "/probe", W_OK) < 0)
+		return error_plain(e, EOPNOTSUPP,
+				   "the kernel finds new memory by itself (it has no %s/probe)",
+				   SYS_MEMORY);
+	return job_start_call(&a->jobs, probe_work, rq, PROBE_MS, NULL, call, e);
 }

@@ -229,14 +229,15 @@ struct job_call {
 	struct rpc_call *call;
 	struct job *job;
 	job_work_fn *work;
-	void *data;
+	job_reply_fn *reply;
+	const void *data;
 };
 
 static int call_work(void *data, struct buf *result, struct error *e)
 {
 	struct job_call *jc = data;
 
-	return jc->work(jc->data, result, e);
+	return jc->work((void *)jc->data, result, e);
 }
 
 static void call_done(void *data, const struct error *e, const char *result, size_t n)
@@ -248,6 +249,8 @@ static void call_done(void *data, const struct error *e, const char *result, siz
 		log_debug("%s: %s", rpc_call_method(jc->call), e->text);
 	if (e)
 		rpc_call_fail(jc->call, e);
+	else if (jc->reply)
+		jc->reply(jc->call, result, n);
 	else
 		rpc_call_reply_empty(jc->call);
 	free(jc);
@@ -260,13 +263,13 @@ static void call_cancel(void *data)
 	job_cancel(jc->job);
 }
 
-int job_start_call(struct jobs *js, job_work_fn *work, void *data, int timeout_ms,
-		   struct rpc_call *call, struct error *e)
+int job_start_call(struct jobs *js, job_work_fn *work, const void *data, int timeout_ms,
+		   job_reply_fn *reply, struct rpc_call *call, struct error *e)
 {
 	struct job_call *jc = xnew(struct job_call);
 	int r;
 
-	*jc = (struct job_call){ .call = call, .work = work, .data = data };
+	*jc = (struct job_call){ .call = call, .work = work, .reply = reply, .data = data };
 	r = job_start(js, call_work, call_done, jc, timeout_ms, &jc->job, e);
 	if (r < 0) {
 		free(jc);

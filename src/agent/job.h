@@ -44,9 +44,13 @@ int job_start(struct jobs *js, job_work_fn *work, job_done_fn *done, void *data,
 /* Its end comes soon, as an error. */
 void job_cancel(struct job *j);
 
+/* Answers @call with what the job has found out. */
+typedef void job_reply_fn(struct rpc_call *call, const char *result, size_t n);
+
 /*
- * The usual case: @call is answered with an empty message, or the error, when @work on its request
- * is done; if the caller goes away the job is cancelled. @data is used only in the child.
+ * The usual case: @call is answered when @work is done, by @reply or where that is NULL with an
+ * empty message, or with the error; if the caller goes away the job is cancelled. @data is used
+ * only in the child.
  */
-int job_start_call(struct jobs *js, job_work_fn *work, void *data, int timeout_ms,
-		   struct rpc_call *call, struct error *e);
+int job_start_call(struct jobs *js, job_work_fn *work, const void *data, int timeout_ms,
+		   job_reply_fn *reply, struct rpc_call *call, struct error *e);

@@ -3,12 +3,15 @@
 #include "agent/service.h"
 
 #include "agent/agent.h"
+#include "agent/copyfile.h"
 #include "agent/diagnostic.h"
 #include "agent/guest.h"
 #include "agent/iptables.h"
 #include "agent/metrics.h"
 #include "agent/net.h"
 #include "agent/stats.h"
+#include "agent/swap.h"
+#include "agent/volume.h"
 
 #include "rpc/ttrpc.h"
 
@@ -264,7 +267,49 @@ HANDLER(reseed_random_dev, ReseedRandomDevRequest)
 
 HANDLER(online_cpu_mem, OnlineCPUMemRequest)
 {
-	finish(call, guest_online(rq, e), e);
+	finish_failed(call, guest_online(a, rq, call, e), e);
+}
+
+HANDLER(mem_hotplug_by_probe, MemHotplugByProbeRequest)
+{
+	finish_failed(call, guest_probe_memory(a, rq, call, e), e);
+}
+
+HANDLER(add_swap, AddSwapRequest)
+{
+	finish_failed(call, swap_add(a, rq, call, e), e);
+}
+
+HANDLER(add_swap_path, AddSwapPathRequest)
+{
+	finish_failed(call, swap_add_path(a, rq, call, e), e);
+}
+
+/* --- files and volumes --- */
+
+HANDLER(copy_file, CopyFileRequest)
+{
+	finish_failed(call, copyfile_call(a, rq, call, e), e);
+}
+
+HANDLER(get_volume_stats, VolumeStatsRequest)
+{
+	finish_failed(call, volume_stats(a, rq, call, e), e);
+}
+
+HANDLER(resize_volume, ResizeVolumeRequest)
+{
+	finish_failed(call, volume_resize(a, rq, call, e), e);
+}
+
+HANDLER(remove_stale_virtiofs_share_mounts, RemoveStaleVirtiofsShareMountsRequest)
+{
+	finish_failed(call, volume_touch_shares(a, call, e), e);
+}
+
+HANDLER(update_ephemeral_mounts, UpdateEphemeralMountsRequest)
+{
+	finish(call, volume_update_ephemeral(a, rq, e), e);
 }
 
 /* --- diagnosis and policy --- */
@@ -361,35 +406,43 @@ struct method {
 
 static const struct method agent_methods[] = {
 	{ "AddARPNeighbors", add_neighbours_handler },
+	{ "AddSwap", add_swap_handler },
+	{ "AddSwapPath", add_swap_path_handler },
 	{ "CloseStdin", close_stdin_handler },
+	{ "CopyFile", copy_file_handler },
 	{ "CreateContainer", create_container_handler },
 	{ "CreateSandbox", create_sandbox_handler },
 	{ "DestroySandbox", destroy_sandbox_handler },
 	{ "ExecProcess", exec_process_handler },
 	{ "GetDiagnosticData", get_diagnostic_data_handler },
 	{ "GetGuestDetails", get_guest_details_handler },
+	{ "GetIPTables", get_iptables_handler },
 	{ "GetMetrics", get_metrics_handler },
 	{ "GetOOMEvent", get_oom_event_handler },
-	{ "MemAgentCompactSet", mem_agent_compact_set_handler },
-	{ "MemAgentMemcgSet", mem_agent_memcg_set_handler },
-	{ "GetIPTables", get_iptables_handler },
+	{ "GetVolumeStats", get_volume_stats_handler },
 	{ "ListInterfaces", list_interfaces_handler },
 	{ "ListRoutes", list_routes_handler },
+	{ "MemAgentCompactSet", mem_agent_compact_set_handler },
+	{ "MemAgentMemcgSet", mem_agent_memcg_set_handler },
+	{ "MemHotplugByProbe", mem_hotplug_by_probe_handler },
 	{ "OnlineCPUMem", online_cpu_mem_handler },
 	{ "PauseContainer", pause_container_handler },
 	{ "ReadStderr", read_stderr_handler },
 	{ "ReadStdout", read_stdout_handler },
 	{ "RemoveContainer", remove_container_handler },
+	{ "RemoveStaleVirtiofsShareMounts", remove_stale_virtiofs_share_mounts_handler },
 	{ "ReseedRandomDev", reseed_random_dev_handler },
+	{ "ResizeVolume", resize_volume_handler },
 	{ "ResumeContainer", resume_container_handler },
 	{ "SetGuestDateTime", set_guest_date_time_handler },
-	{ "SetPolicy", set_policy_handler },
 	{ "SetIPTables", set_iptables_handler },
+	{ "SetPolicy", set_policy_handler },
 	{ "SignalProcess", signal_process_handler },
 	{ "StartContainer", start_container_handler },
 	{ "StatsContainer", stats_container_handler },
 	{ "TtyWinResize", tty_win_resize_handler },
 	{ "UpdateContainer", update_container_handler },
+	{ "UpdateEphemeralMounts", update_ephemeral_mounts_handler },
 	{ "UpdateInterface", update_interface_handler },
 	{ "UpdateRoutes", update_routes_handler },
 	{ "WaitProcess", wait_process_handler },

@@ -78,6 +78,9 @@
 #define LIMIT_AGENT_WATCHED_BYTES MIB(1) /* and bytes: larger ones are bind-mounted instead */
 #define LIMIT_AGENT_JOBS 64              /* children that do what may block */
 #define LIMIT_AGENT_JOB_RESULT KIB(256)
+#define LIMIT_AGENT_CPUS 4096          /* that one request may expect */
+#define LIMIT_AGENT_PROBES 4096        /* addresses of memory in one request */
+#define LIMIT_AGENT_COPY (16ULL << 30) /* bytes of a file the host copies in */
 
 /* virtio devices: what a guest or a VMM may make a device process hold */
 #define LIMIT_GMEM_REGIONS 32

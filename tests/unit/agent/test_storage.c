@@ -8,8 +8,7 @@
 /* cmocka.h needs the above */
 #include <cmocka.h>
 
-#include "agent/job.h"
-#include "agent/storage.h"
+#include "storelab.h"
 
 #include "agent.pb-c.h"
 #include "base/limits.h"
@@ -27,95 +26,6 @@
 #include <sys/vfs.h>
 #include <unistd.h>
 
-struct fixture {
-	struct loop *loop;
-	struct jobs jobs;
-	struct storages s;
-	int result; /* of the last operation; 1: none has ended */
-	struct strv refs;
-	char dir[64];
-	char path[128];
-	Grpc__Storage st;
-	Grpc__Storage *list[1];
-	struct error e;
-};
-
-static bool can_mount;
-
-static int setup(void **state)
-{
-	struct fixture *f = xnew(struct fixture);
-
-	snprintf(f->dir, sizeof(f->dir), "/tmp/test-storage-XXXXXX");
-	if (!mkdtemp(f->dir))
-		return -1;
-	f->loop = loop_new();
-	jobs_init(&f->jobs, f->loop);
-	storages_init(&f->s, f->dir, &f->jobs);
-	f->s.env.timeout_ms = 200;
-	grpc__storage__init(&f->st);
-	f->st.driver = (char *)"local";
-	snprintf(f->path, sizeof(f->path), "%s/a/b", f->dir);
-	f->st.mount_point = f->path;
-	f->list[0] = &f->st;
-	*state = f;
-	return 0;
-}
-
-static int teardown(void **state)
-{
-	struct fixture *f = *state;
-
-	storages_close(&f->s);
-	jobs_done(&f->jobs);
-	storages_done(&f->s);
-	loop_free(f->loop);
-	strv_done(&f->refs);
-	path_remove_tree_at(AT_FDCWD, f->dir);
-	free(f);
-	return 0;
-}
-
-static void on_done(void *data, const struct error *e, const struct device_node *devices)
-{
-	struct fixture *f = data;
-
-	f->result = error_copy(&f->e, e);
-}
-
-static int add_to(struct fixture *f, struct strv *refs)
-{
-	const struct storages_request rq = {
-		.id = "c1", .storages = f->list, .n_storages = 1, .done = on_done, .data = f
-	};
-	int r;
-
-	f->result = 1;
-	r = storages_add(&f->s, &rq, refs, NULL, &f->e);
-	while (r >= 0 && f->result == 1)
-		assert_true(loop_run_once(f->loop, 20000) >= 0);
-	return r < 0 ? r : f->result;
-}
-
-static int add(struct fixture *f)
-{
-	return add_to(f, &f->refs);
-}
-
-static void on_released(void *data)
-{
-	*(bool *)data = true;
-}
-
-static void release(struct fixture *f, struct strv *refs)
-{
-	bool done = false;
-
-	storages_release(&f->s, refs, on_released, &done);
-	while (!done)
-		assert_true(loop_run_once(f->loop, 20000) >= 0);
-}
-
 static bool is_tmpfs(const char *path)
 {
 	struct statfs fs;
@@ -123,9 +33,9 @@ static bool is_tmpfs(const char *path)
 	return statfs(path, &fs) == 0 && fs.f_type == TMPFS_MAGIC;
 }
 
-static void refuse(struct fixture *f, int err, const char *words)
+static void refuse(struct storelab *f, int err, const char *words)
 {
-	assert_int_equal(add(f), -err);
+	assert_int_equal(storelab_add(f), -err);
 	if (!strstr(f->e.text, words))
 		fail_msg("\"%s\" does not say \"%s\"", f->e.text, words);
 	assert_int_equal(f->s.n, 0);
@@ -134,7 +44,7 @@ static void refuse(struct fixture *f, int err, const char *words)
 
 static void test_mount_points_stay_inside(void **state)
 {
-	struct fixture *f = *state;
+	struct storelab *f = *state;
 	static const char *const bad[] = { "",      "/",         "/etc",    "%s",           "%s/",
 					   "%sx/a", "%s/../etc", "%s/a/..", "%s/a/../../b", "a" };
 
@@ -149,7 +59,7 @@ static void test_mount_points_stay_inside(void **state)
 
 static void test_unsupported_is_named(void **state)
 {
-	struct fixture *f = *state;
+	struct storelab *f = *state;
 	char *option[] = { (char *)"encryption_key=ephemeral" };
 
 	f->st.driver = (char *)"tape";
@@ -175,10 +85,10 @@ static void test_unsupported_is_named(void **state)
 
 static void test_options_are_bounded(void **state)
 {
-	struct fixture *f = *state;
+	struct storelab *f = *state;
 	autofree char *big = xcalloc(1, LIMIT_AGENT_STORAGE_OPTIONS + 1);
 	char *options[] = { big };
-	struct storages_request many = { .storages = f->list, .done = on_done, .data = f };
+	struct storages_request many = { .storages = f->list };
 
 	memset(big, 'x', LIMIT_AGENT_STORAGE_OPTIONS);
 	f->st.options = options;
@@ -190,16 +100,16 @@ static void test_options_are_bounded(void **state)
 
 static void test_local_has_its_mode(void **state)
 {
-	struct fixture *f = *state;
+	struct storelab *f = *state;
 	char *options[] = { (char *)"mode=1770" };
 	struct stat st;
 
 	f->st.options = options;
 	f->st.n_options = 1;
-	assert_int_equal(add(f), 0);
+	assert_int_equal(storelab_add(f), 0);
 	assert_int_equal(stat(f->path, &st), 0);
 	assert_int_equal(st.st_mode & 07777, 01770);
-	release(f, &f->refs);
+	storelab_release(f, &f->refs);
 	assert_int_equal(stat(f->path, &st), -1);
 	options[0] = (char *)"mode=9";
 	refuse(f, EINVAL, "mode=9");
@@ -207,55 +117,55 @@ static void test_local_has_its_mode(void **state)
 
 static void test_the_last_one_lets_go(void **state)
 {
-	struct fixture *f = *state;
+	struct storelab *f = *state;
 	struct strv other = STRV_INIT;
 
-	if (!can_mount)
+	if (!storelab_can_mount())
 		skip();
 	f->st.driver = (char *)"ephemeral";
-	assert_int_equal(add(f), 0);
+	assert_int_equal(storelab_add(f), 0);
 	strcat(f->path, "//"); /* another way to write the same */
-	assert_int_equal(add_to(f, &other), 0);
+	assert_int_equal(storelab_add_to(f, &other), 0);
 	assert_int_equal(f->s.n, 1);
 	assert_true(is_tmpfs(f->path));
-	release(f, &f->refs);
+	storelab_release(f, &f->refs);
 	assert_true(is_tmpfs(f->path));
-	release(f, &other);
+	storelab_release(f, &other);
 	assert_int_equal(access(f->path, F_OK), -1);
 	assert_int_equal(f->s.n, 0);
 }
 
 static void test_shared_stays(void **state)
 {
-	struct fixture *f = *state;
+	struct storelab *f = *state;
 
 	f->st.shared = true;
-	assert_int_equal(add(f), 0);
-	release(f, &f->refs);
+	assert_int_equal(storelab_add(f), 0);
+	storelab_release(f, &f->refs);
 	assert_int_equal(access(f->path, F_OK), 0);
 	assert_int_equal(f->s.n, 1);
 }
 
 static void test_mount_failure_has_the_cause(void **state)
 {
-	struct fixture *f = *state;
+	struct storelab *f = *state;
 	char *options[] = { (char *)"nonsense=1" };
 
-	if (!can_mount)
+	if (!storelab_can_mount())
 		skip();
 	f->st.driver = (char *)"ephemeral";
 	f->st.options = options;
 	f->st.n_options = 1;
-	assert_true(add(f) < 0);
+	assert_true(storelab_add(f) < 0);
 	assert_non_null(strstr(f->e.text, f->path));
-	release(f, &f->refs);
+	storelab_release(f, &f->refs);
 	assert_int_equal(f->s.n, 0);
 }
 
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-#define T(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
+#define T(name) cmocka_unit_test_setup_teardown(name, storelab_setup, storelab_teardown)
 		T(test_mount_points_stay_inside),    T(test_unsupported_is_named),
 		T(test_options_are_bounded),         T(test_local_has_its_mode),
 		T(test_the_last_one_lets_go),        T(test_shared_stays),
@@ -263,9 +173,5 @@ int main(void)
 	};
 
 	log_set_fd(-1);
-	can_mount = unshare(CLONE_NEWNS) == 0 &&
-		    mount(NULL, "/", NULL, MS_REC | MS_PRIVATE, NULL) == 0;
-	if (!can_mount)
-		fprintf(stderr, "test_storage: not root: the tests that mount are SKIPPED\n");
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }
