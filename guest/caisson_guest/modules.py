@@ -138,6 +138,11 @@ def stripped(module):
                        "--remove-section=.comment")
 
 
+def is_conditional(wanted):
+    """Whether the guest loads it only where something is there: "NAME if=PATH PARAMETER ..."."""
+    return any(p.startswith("if=") for p in wanted.parameters[:1])
+
+
 class Selection:
     """The modules of a guest: order (of loading at boot), parameters, and all that is in the initrd."""
 
@@ -146,14 +151,18 @@ class Selection:
         self.parameters = {}
         self.load = self._names(wanted["load"])
         self.late = [n for n in self._names(wanted["late"]) if n not in self.load]
-        self.all = list(dict.fromkeys(self.load + self.late + self._names(wanted["ondemand"])))
+        listed = self.load + self.late + self._names(wanted["ondemand"])
+        self.all = list(dict.fromkeys(n for name in listed for n in [*tree.closure(name)]))
 
     def _names(self, wanted):
         names = {}
         for w in wanted:
             if w.optional and not self.tree.has(w.name):
                 continue
-            self.tree.closure(w.name, names)
+            if not is_conditional(w):
+                self.tree.closure(w.name, names)
+            elif not self.tree.is_builtin(w.name):
+                names[w.name] = True  # what it needs comes with it, if it does
             self.parameters[w.name] = w.parameters
         return list(names)
 

@@ -275,6 +275,13 @@ class Modules(InDirectory):
         self.assertEqual(s.late_list(), "c_c.ko\nb.ko\na.ko x=1\n")
         self.assertEqual(s.all, ["d", "c_c", "b", "a", "e"])
 
+    def test_conditional_ones_bring_what_they_need_later(self):
+        s = self.select("[load]\ne\na if=/sys/x y=2\n")
+        self.assertEqual(s.load_list(), "e.ko\na.ko if=/sys/x y=2\n")
+        self.assertEqual(s.all, ["e", "c_c", "d", "b", "a"])
+        self.assertIn("a.ko: b.ko d.ko c_c.ko\n", s.dependencies())
+        self.assertEqual(self.select("[load]\nbuilt if=/sys/x\n").load_list(), "")
+
     def test_compressed(self):
         path = os.path.join(self.tree, "kernel/x/e.ko")
         with open(path, "rb") as f:

@@ -165,10 +165,33 @@ int agent_init(struct agent *a, const struct agent_conf *conf, struct error *e)
 	return rpc_address_parse(conf->server_addr, &a->addr, e);
 }
 
+void agent_finish_boot(struct agent *a)
+{
+	int64_t began = timeline_now();
+
+	if (!a->unfinished)
+		return;
+	a->unfinished = false;
+	boot_finish();
+	marks_add(&a->marks, began, "the rest of the boot");
+}
+
+static void on_pause(struct loop_source *s, void *data)
+{
+	agent_finish_boot(data);
+}
+
+void agent_pause(struct agent *a)
+{
+	if (a->unfinished)
+		loop_add_defer(a->loop, on_pause, a);
+}
+
 static void on_late(struct loop_source *t, void *data)
 {
 	struct agent *a = data;
 
+	agent_finish_boot(a);
 	if (!boot_list_load(&a->late) || loop_timer_set(t, LATE_STEP_MS) < 0)
 		a->late_timer = loop_source_free(t);
 }
@@ -183,16 +206,6 @@ static int load_late(struct agent *a, struct error *e)
 		return r;
 	a->late_timer = loop_add_timer(a->loop, boot_random_ready() ? LATE_MS : 0, on_late, a);
 	return a->late_timer ? 0 : error_set(e, errno, "timer");
-}
-
-/* The host's first call has been taken from the wire before this: it need not wait for the rest. */
-static void on_begin(struct loop_source *s, void *data)
-{
-	struct agent *a = data;
-	int64_t began = timeline_now();
-
-	boot_finish(a->conf->devmode);
-	marks_add(&a->marks, began, "the rest of the boot");
 }
 
 int agent_run(struct agent *a, struct error *e)
@@ -214,8 +227,9 @@ int agent_run(struct agent *a, struct error *e)
 	r = a->init ? load_late(a, e) : 0;
 	if (r < 0)
 		return r;
-	if (a->init)
-		loop_add_defer(a->loop, on_begin, a);
+	a->unfinished = a->init;
+	if (a->init && (r = boot_core_dumps(a->conf->devmode)) < 0)
+		log_warn("limit of core dumps: %s", strerror(-r));
 	marks_tell(&a->marks, a->loop);
 	open_device_console(a);
 	log_info("version %s listens on %s", CAISSON_VERSION, a->conf->server_addr);

@@ -36,6 +36,7 @@ struct agent {
 	struct rpc_address addr;
 	bool init; /* process 1: the machine is ours */
 	bool listening;
+	bool unfinished; /* what a program needs and a container's set-up does not is still to do */
 	struct streams streams;
 	struct relay_set relays;
 	struct containers containers;
@@ -57,5 +58,9 @@ int agent_init(struct agent *a, const struct agent_conf *conf, struct error *e);
 /* Boots the guest if @a->init, listens and serves until the end. */
 int agent_run(struct agent *a, struct error *e);
 void agent_done(struct agent *a);
+/* Does it, if it has not been done. */
+void agent_finish_boot(struct agent *a);
+/* The host has its answer, and takes a moment before it asks again: time for what is left to do. */
+void agent_pause(struct agent *a);
 /* Answers the last calls, stops what runs and ends the loop. */
 void agent_shutdown(struct agent *a);

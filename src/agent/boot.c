@@ -10,6 +10,7 @@
 #include "base/log.h"
 #include "base/str.h"
 
+#include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <net/if.h>
@@ -138,19 +139,62 @@ static void silence_modprobe(void)
 		log_warn("kernel.modprobe: %s", strerror(-r));
 }
 
-/* "file parameters"; taken apart in place. */
+/* The first word of @s; the rest begins at *ret. */
+static char *cut_word(char *s, char **ret)
+{
+	char *end = s + strcspn(s, " \t");
+
+	*ret = *end ? end + 1 : end;
+	*end = '\0';
+	return s;
+}
+
+/* Something is there: a file, or a directory with something in it. */
+static bool is_there(const char *path)
+{
+	DIR *d = opendir(path);
+	const struct dirent *entry;
+	bool found = false;
+
+	if (!d)
+		return access(path, F_OK) == 0;
+	while (!found && (entry = readdir(d)))
+		found = !str_eq(entry->d_name, ".") && !str_eq(entry->d_name, "..");
+	closedir(d);
+	return found;
+}
+
+/* "NAME.ko": with what it needs, for that was not loaded either. */
+static int load_with_needs(char *file, const char *params, struct error *e)
+{
+	char *suffix = strrchr(file, '.');
+
+	if (suffix)
+		*suffix = '\0';
+	return kmod_load(BOOT_MODULES, file, params, e);
+}
+
+/* "file parameters" or "file if=path parameters"; taken apart in place. */
 static void load_line(char *line)
 {
-	char *params = line + strcspn(line, " \t"), path[512];
+	char path[512], *params, *condition = NULL;
 	struct error e;
+	int r;
 
 	if (!*line || *line == '#')
 		return;
-	if (*params)
-		*params++ = '\0';
+	cut_word(line, &params);
+	if (str_skip_prefix(params, "if="))
+		condition = cut_word(params, &params) + strlen("if=");
+	if (condition && !is_there(condition))
+		return;
 	if (snprintf(path, sizeof(path), "%s/%s", BOOT_MODULES, line) >= (int)sizeof(path))
-		log_error("module name too long: %.64s...", line);
-	else if (kmod_load_file(path, params, &e) < 0)
+		r = error_plain(&e, ENAMETOOLONG, "module name too long: %.64s...", line);
+	else if (condition)
+		r = load_with_needs(line, params, &e);
+	else
+		r = kmod_load_file(path, params, &e);
+	if (r < 0)
 		log_error("%s", e.text);
 	else
 		log_debug("module %s is loaded", line);
@@ -221,16 +265,21 @@ static int protect_self(void)
 	return file_write_at(AT_FDCWD, "/proc/self/oom_score_adj", "-1000");
 }
 
-void boot_finish(bool core_dumps)
+int boot_core_dumps(bool on)
 {
-	const struct rlimit core = { core_dumps ? RLIM_INFINITY : 0, RLIM_INFINITY };
+	const struct rlimit core = { on ? RLIM_INFINITY : 0, RLIM_INFINITY };
+
+	return setrlimit(RLIMIT_CORE, &core) < 0 ? -errno : 0;
+}
+
+void boot_finish(void)
+{
 	const struct {
 		const char *what;
 		int r;
 	} done[] = {
 		{ "loopback interface", raise_loopback() },
 		{ "oom_score_adj", protect_self() },
-		{ "limit of core dumps", setrlimit(RLIMIT_CORE, &core) < 0 ? -errno : 0 },
 		{ "ctrl-alt-del", reboot(RB_DISABLE_CAD) < 0 ? -errno : 0 },
 	};
 

@@ -43,8 +43,10 @@ DEFINE_AUTODONE(boot_list, boot_list_done);
 int boot_modules(int (*loaded)(void *data, struct error *e), void *data, struct error *e);
 /* False while a program that asks for random numbers would have to wait. */
 bool boot_random_ready(void);
-/* What can wait until the host can reach us: lo, core dumps, the OOM killer. Failures are logged.
+/* What can wait until the host can reach us: lo, the OOM killer. Failures are logged.
  */
-void boot_finish(bool core_dumps);
+void boot_finish(void);
+/* Whether programs may dump core. 0 or -errno. */
+int boot_core_dumps(bool on);
 /* Writes one line to the console and switches the machine off. */
 void boot_power_off(const char *why) __attribute__((noreturn));

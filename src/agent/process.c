@@ -161,6 +161,7 @@ static int on_ready(struct process *p, int master, struct error *e)
 		return r;
 	p->state = PROCESS_READY;
 	answer(p, "CreateContainer");
+	agent_pause(p->ctr->agent);
 	return 0;
 }
 
@@ -230,12 +231,13 @@ int process_start(struct process *p, struct rpc_call *call, struct error *e)
 				   p->state == PROCESS_SETTING_UP ? "is still being created"
 				   : p->state == PROCESS_EXITED   ? "has ended"
 								  : "has been started already");
+	p->asked_us = timeline_now();
+	agent_finish_boot(p->ctr->agent);
 	r = ctr_release(p->sync, e);
 	if (r < 0)
 		return r;
 	p->state = PROCESS_STARTING;
 	p->call = call;
-	p->asked_us = timeline_now();
 	return 0;
 }
 
