@@ -127,3 +127,7 @@
 #define LIMIT_HV_QMP_OUTPUT KIB(256)
 #define LIMIT_HV_CMDLINE 2048 /* of the kernel: COMMAND_LINE_SIZE of x86, with the NUL */
 #define LIMIT_HV_VCPUS 255
+
+/* the shim: what containerd may make it hold, or leave it with */
+#define LIMIT_SHIM_EVENTS 2048  /* waiting for containerd */
+#define LIMIT_SHIM_STDIN MIB(1) /* of `start`: options, which may hold a configuration file */

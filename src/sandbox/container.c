@@ -206,12 +206,12 @@ static void create_finished(void *data, const struct error *e)
 		create_fail(c, e);
 		return;
 	}
-	rootfs_free(c);
 	c->init.state = PROCESS_CREATED;
 	process_hand_over(&c->init);
 	process_watch(&c->init);
 	sandbox_save_state(c->sandbox);
 	sandbox_notify(&c->init, SANDBOX_EVENT_CREATED);
+	rootfs_free(c);
 	c->done = NULL;
 	done(c->done_data, NULL);
 }
@@ -220,11 +220,12 @@ void container_continue(struct container *c, const struct error *e)
 {
 	if (e) {
 		create_fail(c, e);
-	} else {
-		op_start(&c->op, c->sandbox->loop, "create", create_steps, ARRAY_SIZE(create_steps),
-			 create_finished, c);
-		op_trace(&c->op, sandbox_mark_step, c->sandbox);
+		return;
 	}
+	process_adopt_pid(&c->init);
+	op_start(&c->op, c->sandbox->loop, "create", create_steps, ARRAY_SIZE(create_steps),
+		 create_finished, c);
+	op_trace(&c->op, sandbox_mark_step, c->sandbox);
 }
 
 static int create_check(struct sandbox *s, const struct container_params *p, struct error *e)
@@ -369,7 +370,7 @@ static void delete_finished(void *data, const struct error *e)
 	void *done_data = c->done_data;
 
 	if (c->init.state != PROCESS_STOPPED)
-		process_exited(&c->init, 128 + SIGKILL, NULL);
+		process_exited_now(&c->init, 128 + SIGKILL);
 	sandbox_notify(&c->init, SANDBOX_EVENT_DELETED);
 	c->done = NULL;
 	container_free(c);

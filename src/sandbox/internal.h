@@ -5,10 +5,12 @@
 #include "base/list.h"
 #include "hv/hv.h"
 #include "net/net.h"
+#include "rpc/handover.h"
 #include "rpc/hvsock.h"
 #include "rpc/ttrpc.h"
 #include "sandbox/op.h"
 #include "sandbox/sandbox.h"
+#include "sandbox/streams.h"
 #include "store/store.h"
 
 /* Paths in the guest, as Kata's agent has them. */
@@ -22,8 +24,6 @@
 #define GUEST_CID 3
 
 enum sandbox_state { SANDBOX_NEW, SANDBOX_BOOTING, SANDBOX_READY, SANDBOX_STOPPING, SANDBOX_DEAD };
-
-enum { STREAM_IN, STREAM_OUT, STREAM_ERR, STREAM_COUNT };
 
 /* A device process beside the VMM. */
 struct daemon {
@@ -84,7 +84,8 @@ struct process {
 	char *in, *out, *err;
 	oci_process *spec; /* of an exec */
 	pid_t pid;
-	int proxy; /* SOCK_SEQPACKET to the init proxy, -1 */
+	int proxy;               /* SOCK_SEQPACKET to the init proxy, -1 */
+	struct streams *streams; /* where there is no proxy */
 	struct loop_source *proxy_source;
 	struct hvsock_dial *dial[STREAM_COUNT];
 	int stream[STREAM_COUNT];
@@ -92,7 +93,9 @@ struct process {
 	struct op op; /* start of an exec */
 	sandbox_done_fn *done;
 	void *done_data;
+	bool exiting; /* it has ended, which is told when its output is delivered */
 	uint32_t exit_status;
+	char *exit_reason; /* otherwise than by itself */
 	struct timespec exited_at;
 	struct list waiters;
 	struct loop_source *kill_timer;
@@ -197,6 +200,17 @@ void process_fail(struct process *p,
 		  const struct error *e); /* start failed: tells the holder of the stdio */
 void process_watch(struct process *p);    /* WaitProcess */
 void process_exited(struct process *p, uint32_t status, const char *reason);
+/* Without waiting for what its output may still bring. */
+void process_exited_now(struct process *p, uint32_t status);
+void process_adopt_pid(struct process *p); /* that of the machine, where there is no proxy */
+
+/* proxy.c */
+int proxy_claim(struct process *p, struct error *e);
+void proxy_drop(struct process *p);
+void proxy_tell(struct process *p, enum handover_type type, uint32_t value, const char *text,
+		const int *fds, size_t nfds);
+void proxy_hand_over(struct process *p);
+void proxy_gone(struct process *p);
 void attached_drop_all(struct sandbox *s);
 
 /* container.c */

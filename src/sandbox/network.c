@@ -24,7 +24,7 @@ static int open_netns(struct container *c, const char *path, struct error *e)
 
 /*
  * The network namespace of @c. A spec without one means that of whoever calls the runtime: the
- * host's. -ENOENT: the configuration wants no network for guests.
+ * host's. -ENOENT: there is none, or the configuration wants none for guests.
  */
 static int find_netns(struct container *c, struct error *e)
 {
@@ -37,6 +37,9 @@ static int find_netns(struct container *c, struct error *e)
 	if (r < 0)
 		return r;
 	if (!model)
+		return -ENOENT;
+	/* A new one, for a container whose engine has no proxy to put into it: nothing is in it. */
+	if (given && str_empty(path) && c->init.streams)
 		return -ENOENT;
 	fd = given ? open_netns(c, path, e) : -1;
 	if (given && fd < 0)

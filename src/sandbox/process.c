@@ -5,10 +5,13 @@
  * States:  CREATING -> CREATED -> RUNNING <-> PAUSED -> STOPPED. What is allowed when is one table
  * (process_allowed).
  *
- * Stdio: an init proxy on the host holds the streams. It was attached beforehand (rpc/handover.h);
- * create or exec claims it, dials one vsock stream each for stdin, stdout and stderr, names them to
- * the agent by the host's port, and passes the descriptors to the proxy: data never goes through
- * this process. The proxy's end kills the process; the process's end is told to the proxy.
+ * Stdio: create and exec dial one vsock stream each for stdin, stdout and stderr and name them to
+ * the agent by the host's port. The command line attached an init proxy beforehand, which claims
+ * them (proxy.c); containerd named fifos or files, to which we carry them ourselves (streams.h).
+ *
+ * The end: the agent tells the status, what is on the way is delivered (streams_drain), and only
+ * then is the process STOPPED and everybody told. A process that ends before the answer to its
+ * start is told as ended after it.
  */
 #include "sandbox/internal.h"
 
@@ -97,12 +100,6 @@ void process_init(struct process *p, struct container *c, const char *exec_id)
 		p->stream[i] = -1;
 }
 
-static void proxy_drop(struct process *p)
-{
-	p->proxy_source = loop_source_free(p->proxy_source);
-	p->proxy = fd_close(p->proxy);
-}
-
 static void waiters_fire(struct process *p);
 static void start_finished(struct process *p, const struct error *e);
 
@@ -129,6 +126,7 @@ void process_done(struct process *p)
 	guest_forget(p->container->sandbox, p);
 	process_close_streams(p);
 	proxy_drop(p);
+	streams_free(take_ptr(p->streams));
 	p->kill_timer = loop_source_free(p->kill_timer);
 	p->forget = loop_source_free(p->forget);
 	list_del(&p->link);
@@ -138,6 +136,7 @@ void process_done(struct process *p)
 	free(p->in);
 	free(p->out);
 	free(p->err);
+	free(p->exit_reason);
 	free(p->exec_id);
 }
 
@@ -196,100 +195,40 @@ void process_wait_cancel(struct process_waiter *w)
 	free(w);
 }
 
-/* --- proxies that wait to be claimed --- */
-
-struct attached {
-	struct list link;
-	char *id, *exec_id;
-	pid_t pid;
-	int fd;
-	struct loop_source *source;
-};
-
-static void attached_free(struct attached *a)
-{
-	list_del(&a->link);
-	loop_source_free(a->source);
-	fd_close(a->fd);
-	free(a->id);
-	free(a->exec_id);
-	free(a);
-}
-
-/* Before its process exists, a proxy has nothing to say but its end. */
-static void attached_ready(struct loop_source *s, int fd, uint32_t events, void *data)
-{
-	attached_free(data);
-}
-
-static struct attached *attached_find(struct sandbox *s, const char *id, const char *exec_id)
-{
-	struct attached *a;
-
-	list_for_each(a, &s->attached, link)
-		if (str_eq(a->id, id) && str_eq(a->exec_id, exec_id))
-			return a;
-	return NULL;
-}
-
-int sandbox_attach_proxy(struct sandbox *s, const char *id, const char *exec_id, pid_t pid, int fd,
-			 struct error *e)
-{
-	struct attached *a;
-
-	if (attached_find(s, id, exec_id)) {
-		fd_close(fd);
-		return error_plain(e, EEXIST, "another proxy waits for %s %s", id, exec_id);
-	}
-	fd_set_nonblock(fd, true);
-	a = xnew(struct attached);
-	a->id = xstrdup(id);
-	a->exec_id = xstrdup(exec_id);
-	a->pid = pid;
-	a->fd = fd;
-	/* No EPOLLIN: signals that come before the process exists stay queued for it. */
-	a->source = loop_add_io(s->loop, fd, EPOLLRDHUP, attached_ready, a);
-	list_init(&a->link);
-	list_add(&s->attached, &a->link);
-	return 0;
-}
-
-void attached_drop_all(struct sandbox *s)
-{
-	while (!list_empty(&s->attached))
-		attached_free(list_entry(s->attached.next, struct attached, link));
-}
-
 /* --- stdio --- */
 
-static void proxy_ready(struct loop_source *s, int fd, uint32_t events, void *data);
-
+/* Held by an init proxy that was attached before, or carried by us to where the engine wants it. */
 int process_claim_stdio(struct process *p, const char *in, const char *out, const char *err,
 			bool terminal, struct error *e)
 {
-	struct sandbox *s = p->container->sandbox;
-	struct attached *a;
+	const struct sandbox *s = p->container->sandbox;
+	const struct streams_params q = {
+		.loop = s->loop,
+		.id = p->container->id,
+		.ns = s->ns,
+		.in = in,
+		.out = out,
+		.err = err,
+		.terminal = terminal,
+		.exec = !str_empty(p->exec_id),
+	};
 
 	p->in = xstrdup(in ? in : "");
 	p->out = xstrdup(out ? out : "");
 	p->err = xstrdup(err ? err : "");
 	p->terminal = terminal;
-	if (!str_eq(p->out, HANDOVER_STDIO))
-		return error_plain(e, EOPNOTSUPP,
-				   "stdio \"%.100s\" is not supported: only init proxies of the "
-				   "caisson command "
-				   "are",
-				   p->out);
-	a = attached_find(s, p->container->id, p->exec_id);
-	if (!a)
-		return error_plain(e, ESRCH, "no init proxy is attached for %s %s",
-				   p->container->id, p->exec_id);
-	p->pid = a->pid;
-	p->proxy = take_fd(a->fd);
-	a->source = loop_source_free(a->source);
-	attached_free(a);
-	p->proxy_source = loop_add_io(s->loop, p->proxy, EPOLLIN | EPOLLRDHUP, proxy_ready, p);
-	return 0;
+	return str_eq(p->out, HANDOVER_STDIO) ? proxy_claim(p, e)
+					      : streams_open(&q, &p->streams, e);
+}
+
+/* The host's pid of a process without a proxy: the machine's, where engines find the cgroup that
+ * counts what it uses. */
+void process_adopt_pid(struct process *p)
+{
+	const struct sandbox *s = p->container->sandbox;
+
+	if (p->streams && s->hv)
+		p->pid = s->hv->pid;
 }
 
 static bool stream_wanted(const struct process *p, int which)
@@ -357,103 +296,20 @@ void process_close_streams(struct process *p)
 	}
 }
 
-static void proxy_tell(struct process *p, enum handover_type type, uint32_t value, const char *text,
-		       const int *fds, size_t nfds)
-{
-	struct handover_msg m = { .type = type, .value = value };
-	int r;
-
-	if (p->proxy < 0)
-		return;
-	snprintf(m.text, sizeof(m.text), "%s", text ? text : "");
-	r = handover_send(p->proxy, &m, fds, nfds);
-	if (r < 0)
-		log_debug("proxy of %s %s: %s", p->container->id, p->exec_id, strerror(-r));
-}
-
 void process_hand_over(struct process *p)
 {
-	int fds[STREAM_COUNT];
-	uint32_t bits = 0;
-	size_t n = 0;
-
-	for (int i = 0; i < STREAM_COUNT; i++) {
-		if (p->stream[i] < 0)
-			continue;
-		bits |= 1u << i;
-		fds[n++] = p->stream[i];
-	}
-	proxy_tell(p, HANDOVER_STREAMS, bits, NULL, fds, n);
-	process_close_streams(p);
+	if (p->streams)
+		streams_connect(p->streams, p->stream);
+	else
+		proxy_hand_over(p);
 }
 
 void process_fail(struct process *p, const struct error *e)
 {
 	proxy_tell(p, HANDOVER_ERROR, 0, error_text(e), NULL, 0);
 	proxy_drop(p);
-}
-
-/* --- what the proxy says --- */
-
-static void forwarded(void *data, const struct error *e)
-{
-	if (e)
-		log_debug("forward from a proxy: %s", error_text(e));
-}
-
-static void proxy_said(struct process *p, const struct handover_msg *m)
-{
-	struct error e = ERROR_INIT;
-	int r;
-
-	switch (m->type) {
-	case HANDOVER_SIGNAL:
-		r = process_kill(p, m->value, false, forwarded, p, &e);
-		break;
-	case HANDOVER_WINSIZE:
-		r = process_resize(p, m->value >> 16, m->value & 0xffff, forwarded, p, &e);
-		break;
-	default:
-		r = error_plain(&e, EPROTO, "unknown message %u", m->type);
-	}
-	if (r < 0)
-		log_debug("proxy of %s %s: %s", p->container->id, p->exec_id, error_text(&e));
-}
-
-/* The proxy stands for the process: its end is the process's. One that is being made is killed when
- * it is there (process_watch). */
-static void proxy_gone(struct process *p)
-{
-	struct error e = ERROR_INIT;
-	bool exec = !str_empty(p->exec_id);
-
-	proxy_drop(p);
-	/* Of an exec that has ended, or was never started, nobody will ask again. */
-	if (exec && (p->state == PROCESS_STOPPED || (!p->in_guest && !p->done))) {
-		process_delete_exec(p, NULL);
-		return;
-	}
-	if (p->state == PROCESS_STOPPED || (exec && !p->in_guest))
-		return;
-	log_info("init proxy %d of %s %s has gone: killing the process", (int)p->pid,
-		 p->container->id, p->exec_id);
-	if (process_kill(p, SIGKILL, false, forwarded, p, &e) < 0)
-		log_debug("%s", error_text(&e));
-}
-
-static void proxy_ready(struct loop_source *s, int fd, uint32_t events, void *data)
-{
-	struct process *p = data;
-	struct handover_msg m;
-	size_t nfds = 0;
-	int r = handover_recv(fd, &m, NULL, &nfds);
-
-	if (r == -EAGAIN && !(events & (EPOLLHUP | EPOLLRDHUP | EPOLLERR)))
-		return;
-	if (r > 0 && p->state != PROCESS_CREATING)
-		proxy_said(p, &m);
-	else if (r <= 0)
-		proxy_gone(p);
+	if (p->streams)
+		streams_hang_up(p->streams);
 }
 
 /* --- the process's end --- */
@@ -466,24 +322,51 @@ static void forget_exec(struct loop_source *s, void *data)
 	process_delete_exec(p, NULL);
 }
 
-void process_exited(struct process *p, uint32_t status, const char *reason)
+/* Everything of it has been delivered. */
+static void process_ended(void *data)
 {
+	struct process *p = data;
+
 	if (p->state == PROCESS_STOPPED)
 		return;
 	p->state = PROCESS_STOPPED;
-	p->exit_status = status;
-	clock_gettime(CLOCK_REALTIME, &p->exited_at);
-	p->kill_timer = loop_source_free(p->kill_timer);
-	log_info("%s %s: exit status %u%s%s", p->container->id, p->exec_id, status,
-		 reason ? ": " : "", reason ? reason : "");
-	proxy_tell(p, HANDOVER_EXIT, status, reason, NULL, 0);
+	proxy_tell(p, HANDOVER_EXIT, p->exit_status, p->exit_reason, NULL, 0);
 	sandbox_notify(p, SANDBOX_EVENT_EXITED);
 	waiters_fire(p);
 	/* The proxy hangs up when it has drained the streams; an exec is then forgotten
 	 * (proxy_gone). If it has gone before, that is now: from the loop, for our caller may be
-	 * looking at the list. */
-	if (!str_empty(p->exec_id) && p->proxy < 0)
+	 * looking at the list. containerd deletes its own. */
+	if (!str_empty(p->exec_id) && p->proxy < 0 && !p->streams)
 		p->forget = loop_add_defer(p->container->sandbox->loop, forget_exec, p);
+}
+
+static void exit_go_on(struct process *p)
+{
+	if (p->streams)
+		streams_drain(p->streams, process_ended, p);
+	else
+		process_ended(p);
+}
+
+void process_exited(struct process *p, uint32_t status, const char *reason)
+{
+	if (p->state == PROCESS_STOPPED || p->exiting)
+		return;
+	p->exiting = true;
+	p->exit_status = status;
+	p->exit_reason = reason ? xstrdup(reason) : NULL;
+	clock_gettime(CLOCK_REALTIME, &p->exited_at);
+	p->kill_timer = loop_source_free(p->kill_timer);
+	log_info("%s %s: exit status %u%s%s", p->container->id, p->exec_id, status,
+		 reason ? ": " : "", reason ? reason : "");
+	if (!p->done) /* else start_finished goes on */
+		exit_go_on(p);
+}
+
+void process_exited_now(struct process *p, uint32_t status)
+{
+	process_exited(p, status, NULL);
+	process_ended(p);
 }
 
 static void wait_replied(void *data, const struct error *e, const ProtobufCMessage *resp)
@@ -506,7 +389,7 @@ void process_watch(struct process *p)
 	rq.container_id = p->container->id;
 	rq.exec_id = p->exec_id;
 	guest_call(p->container->sandbox, "WaitProcess", &rq.base, 0, wait_replied, p);
-	if (p->proxy < 0)
+	if (p->proxy < 0 && !p->streams)
 		proxy_gone(p); /* while the process was being made */
 }
 
@@ -564,6 +447,33 @@ static int kill_creation(struct process *p, sandbox_done_fn *done, void *data, s
 	return 0;
 }
 
+struct kill_request {
+	const struct sandbox *sandbox;
+	sandbox_done_fn *done;
+	void *data;
+};
+
+/* What took the machine along has been killed as well. */
+static void sigkill_replied(void *data, const struct error *e)
+{
+	struct kill_request *rq = data;
+
+	rq->done(rq->data, rq->sandbox->state == SANDBOX_DEAD ? NULL : e);
+	free(rq);
+}
+
+static int send_sigkill(struct process *p, const Grpc__SignalProcessRequest *m,
+			sandbox_done_fn *done, void *data)
+{
+	struct sandbox *s = p->container->sandbox;
+	struct kill_request *rq = xnew(struct kill_request);
+
+	*rq = (struct kill_request){ .sandbox = s, .done = done, .data = data };
+	if (str_empty(p->exec_id) && !p->kill_timer)
+		p->kill_timer = loop_add_timer(s->loop, KILL_GRACE_MS, kill_expired, p);
+	return request(p, "SignalProcess", &m->base, sigkill_replied, rq);
+}
+
 int process_kill(struct process *p, uint32_t sig, bool all, sandbox_done_fn *done, void *data,
 		 struct error *e)
 {
@@ -581,9 +491,8 @@ int process_kill(struct process *p, uint32_t sig, bool all, sandbox_done_fn *don
 	rq.exec_id = p->exec_id;
 	rq.signal = sig;
 	rq.all = all;
-	if (sig == SIGKILL && str_empty(p->exec_id) && !p->kill_timer)
-		p->kill_timer =
-			loop_add_timer(p->container->sandbox->loop, KILL_GRACE_MS, kill_expired, p);
+	if (sig == SIGKILL)
+		return send_sigkill(p, &rq, done, data);
 	return request(p, "SignalProcess", &rq.base, done, data);
 }
 
@@ -611,6 +520,11 @@ int process_close_stdin(struct process *p, sandbox_done_fn *done, void *data, st
 
 	if (r < 0)
 		return r;
+	if (p->streams) {
+		streams_close_in(p->streams);
+		done(data, NULL);
+		return 0;
+	}
 	rq.container_id = p->container->id;
 	rq.exec_id = p->exec_id;
 	return request(p, "CloseStdin", &rq.base, done, data);
@@ -629,6 +543,8 @@ static void start_finished(struct process *p, const struct error *e)
 			p->state = PROCESS_RUNNING;
 		sandbox_notify(p, SANDBOX_EVENT_STARTED);
 	}
+	if (p->exiting)
+		exit_go_on(p);
 	if (done)
 		done(p->done_data, e);
 }
@@ -707,6 +623,7 @@ static int exec_running(void *data, struct error *e)
 {
 	struct process *p = data;
 
+	process_adopt_pid(p);
 	process_hand_over(p);
 	process_watch(p);
 	return 0;
@@ -730,7 +647,7 @@ static void exec_finished(void *data, const struct error *e)
 		waiters_fire(p);
 	}
 	start_finished(p, e);
-	if (e)
+	if (e && !p->streams)
 		process_delete_exec(p, NULL);
 }
 
@@ -823,6 +740,8 @@ void process_status(const struct process *p, struct process_status *ret)
 		.err = p->err,
 		.exit_status = p->exit_status,
 		.exited_at = p->exited_at,
+		.rootfs = p->container->rootfs,
+		.nrootfs = p->container->nrootfs,
 	};
 }
 

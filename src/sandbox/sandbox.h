@@ -91,7 +91,7 @@ struct container_params {
 					       the spec's root.path is ready */
 	size_t nrootfs;
 	bool terminal;
-	const char *in, *out, *err; /* HANDOVER_STDIO or "" */
+	const char *in, *out, *err; /* HANDOVER_STDIO, or as in streams.h */
 };
 
 /* Checks at once (-EEXIST, -EINVAL ...: @done is not called), then goes on. */
@@ -132,11 +132,13 @@ int process_delete_exec(struct process *p, struct error *e); /* a stopped or nev
 struct process_status {
 	const char *id, *exec_id, *bundle;
 	enum process_state state;
-	pid_t pid; /* on the host: the init proxy */
+	pid_t pid; /* on the host: the init proxy, or the machine's */
 	bool terminal;
 	const char *in, *out, *err;
 	uint32_t exit_status; /* once STOPPED */
 	struct timespec exited_at;
+	const struct sandbox_mount *rootfs; /* of the container, until its creation has been told */
+	size_t nrootfs;
 };
 void process_status(const struct process *p, struct process_status *ret);
 

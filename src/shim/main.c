@@ -3,13 +3,15 @@
  * containerd-shim-caisson-v2 - the owner of one sandbox.
  *
  * Called the way containerd calls its shims (runtime v2): `start` leaves a daemon that serves the
- * Task service and prints its address; `delete` cleans up after one that died. The caisson command
- * line calls it the same way, with -socket and -config. Whatever goes wrong is one line on stderr
- * and status 1; nothing else is ever printed.
+ * Task service and prints its address; `delete` cleans up after one that died; -info says what the
+ * runtime can. The caisson command line calls it the same way, without -address and with -config.
+ * Whatever goes wrong is one line on stderr and status 1; nothing else is ever printed.
  */
 #include "shim/shim.h"
 
 #include "base/args.h"
+#include "base/fd.h"
+#include "base/limits.h"
 #include "base/log.h"
 #include "base/path.h"
 #include "base/str.h"
@@ -32,6 +34,8 @@ static const struct arg_option options[] = {
 	    "bundle of the first container (default: the working directory)"),
 	OPT("socket", ARG_STRING, socket, "PATH", "where to serve the Task service"),
 	OPT("config", ARG_STRING, config, "FILE", "configuration.toml to use"),
+	OPT("info", ARG_BOOL, info, NULL,
+	    "print what the runtime is and can, as a protobuf message"),
 	OPT("debug", ARG_BOOL, debug, NULL, "log more"),
 	OPT("began", ARG_STRING, began, "US",
 	    "CLOCK_MONOTONIC when the caller began, for the timeline"),
@@ -87,6 +91,28 @@ static int run_action(struct shim_options *o, const char *name, struct error *e)
 	return error_plain(e, EINVAL, "unknown action \"%s\" (start or delete)", name);
 }
 
+int shim_read_stdin(char **ret, size_t *ret_len, struct error *e)
+{
+	int r;
+
+	*ret_len = 0;
+	if (isatty(STDIN_FILENO))
+		return 0;
+	r = fd_read_all(STDIN_FILENO, LIMIT_SHIM_STDIN, ret, ret_len);
+	/* Closed: nothing was said. */
+	return r < 0 && r != -EBADF ? error_set(e, r, "read stdin") : 0;
+}
+
+/* The action named behind the options, or the one that an option is. */
+static int run(struct shim_options *o, int argc, char **argv, int first, struct error *e)
+{
+	if (o->info)
+		return shim_info(o, e);
+	if (first != argc - 1)
+		return error_plain(e, EINVAL, "give one action: start or delete (see --help)");
+	return run_action(o, argv[first], e);
+}
+
 int main(int argc, char **argv)
 {
 	struct shim_options o = { .ns = "default", .bundle = ".", .began_us = timeline_now() };
@@ -94,7 +120,9 @@ int main(int argc, char **argv)
 	int first = args_parse(&spec, argc, argv, &o, &e);
 	int r = first;
 
-	log_init("containerd-shim-caisson-v2", STDERR_FILENO, LOG_FORMAT_BARE, LOG_LEVEL_WARN);
+	/* containerd reads stdout and stderr as one answer: no warnings. */
+	log_init("containerd-shim-caisson-v2", STDERR_FILENO, LOG_FORMAT_BARE,
+		 shim_for_engine(&o) ? LOG_LEVEL_ERROR : LOG_LEVEL_WARN);
 	if (first >= 0 && o.help)
 		return usage();
 	if (first >= 0 && o.version) {
@@ -102,10 +130,7 @@ int main(int argc, char **argv)
 		return 0;
 	}
 	if (first >= 0)
-		r = first == argc - 1
-			    ? run_action(&o, argv[first], &e)
-			    : error_plain(&e, EINVAL,
-					  "give one action: start or delete (see --help)");
+		r = run(&o, argc, argv, first, &e);
 	if (r < 0)
 		log_error("%s", error_text(&e));
 	return r < 0 ? 1 : 0;

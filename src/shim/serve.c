@@ -11,6 +11,7 @@
 #include "base/log.h"
 #include "base/loop.h"
 #include "base/str.h"
+#include "shim/publish.h"
 
 #include <errno.h>
 #include <sched.h>
@@ -19,6 +20,7 @@
 #include <unistd.h>
 
 #define IDLE_MS 10000
+#define FLUSH_MS 2000 /* for the last events; containerd waits for 3 s */
 
 static void quit_now(struct loop_source *src, void *data)
 {
@@ -27,9 +29,19 @@ static void quit_now(struct loop_source *src, void *data)
 	loop_quit(s->loop, 0);
 }
 
+static void everything_told(void *data)
+{
+	struct shim *s = data;
+
+	loop_add_defer(s->loop, quit_now, s);
+}
+
 void shim_quit_soon(struct shim *s)
 {
-	loop_add_defer(s->loop, quit_now, s);
+	if (s->quitting)
+		return;
+	s->quitting = true;
+	publisher_flush(s->publisher, FLUSH_MS, everything_told, s);
 }
 
 static void idle_expired(struct loop_source *src, void *data)
@@ -39,7 +51,7 @@ static void idle_expired(struct loop_source *src, void *data)
 	if (rpc_server_clients(s->server) || !sandbox_empty(s->sandbox))
 		return;
 	log_info("nobody uses this sandbox: ending");
-	loop_quit(s->loop, 0);
+	shim_quit_soon(s);
 }
 
 void shim_restart_idle_timer(struct shim *s)
@@ -68,17 +80,32 @@ static int private_mounts(void)
 	return 0;
 }
 
-static int shim_init(struct shim *s, const struct shim_options *o, struct config *cfg,
+static struct publisher *make_publisher(struct shim *s, const struct shim_plan *plan)
+{
+	const char *told = plan->boot.ttrpc_address, *env = getenv("TTRPC_ADDRESS");
+	const struct publisher_params q = {
+		.ns = plan->options->ns,
+		.ttrpc_address = told ? told : env,
+		.address = plan->options->address,
+		.binary = plan->options->publish_binary,
+	};
+
+	return shim_for_engine(plan->options) ? publisher_new(s->loop, &q) : NULL;
+}
+
+static int shim_init(struct shim *s, const struct shim_plan *plan, struct config *cfg,
 		     int task_listener)
 {
 	const struct sandbox_params p = {
-		.id = o->id,
-		.dir = s->dir,
-		.ns = o->ns,
-		.began_us = o->began_us,
-		.bundle = o->bundle,
+		.id = plan->name,
+		.dir = plan->dir,
+		.ns = plan->options->ns,
+		.began_us = plan->options->began_us,
+		.bundle = plan->bundle,
 		.config = cfg,
 		.loop = s->loop,
+		.event = shim_event,
+		.data = s,
 	};
 	int r = private_mounts();
 
@@ -86,7 +113,10 @@ static int shim_init(struct shim *s, const struct shim_options *o, struct config
 		return r;
 	for (size_t i = 0; i < cfg->warnings.n; i++)
 		log_warn("%s", cfg->warnings.v[i]);
+	if (plan->boot.unknown)
+		log_warn("options of type %s mean nothing to this runtime", plan->boot.unknown);
 	s->sandbox = sandbox_new(&p);
+	s->publisher = make_publisher(s, plan);
 	s->server = rpc_server_new(s->loop);
 	shim_add_task_services(s);
 	rpc_server_on_idle(s->server, clients_gone, s);
@@ -104,23 +134,20 @@ static void shim_done(struct shim *s)
 	shim_io_done(s);
 	/* Before the connections close: their end tells a client that nothing is left. */
 	sandbox_free(s->sandbox);
-	rpc_server_free(s->server);
 	/* Elsewhere than in the sandbox's directory when containerd chose the place. */
 	if (unlink(s->socket) < 0 && errno != ENOENT)
 		log_warn("remove %s: %s", s->socket, strerror(errno));
+	rpc_server_free(s->server);
+	publisher_free(s->publisher);
 	loop_free(s->loop);
-	free(s->dir);
-	free(s->socket);
 }
 
-int shim_serve(const struct shim_options *o, struct config *cfg, const char *dir,
-	       const char *socket, int task_listener, int io_listener)
+int shim_serve(const struct shim_plan *plan, struct config *cfg, int task_listener, int io_listener)
 {
 	struct shim s = {
 		.loop = loop_new(),
 		.io_listener = io_listener,
-		.dir = xstrdup(dir),
-		.socket = xstrdup(socket),
+		.socket = plan->socket,
 	};
 	int r;
 
@@ -128,7 +155,7 @@ int shim_serve(const struct shim_options *o, struct config *cfg, const char *dir
 	list_init(&s.io_clients);
 	if (!s.loop)
 		return -errno;
-	r = shim_init(&s, o, cfg, task_listener);
+	r = shim_init(&s, plan, cfg, task_listener);
 	if (r == 0)
 		r = loop_run(s.loop);
 	if (r < 0)

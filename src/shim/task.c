@@ -98,6 +98,8 @@ static void handle_state(struct rpc_call *call, const ProtobufCMessage *m, void 
 		return;
 	process_status(p, &st);
 	exited = timestamp(&st.exited_at);
+	if (st.state == PROCESS_STOPPED)
+		resp.exited_at = &exited;
 	resp.id = (char *)(uintptr_t)st.id;
 	resp.exec_id = (char *)(uintptr_t)st.exec_id;
 	resp.bundle = (char *)(uintptr_t)st.bundle;
@@ -108,11 +110,16 @@ static void handle_state(struct rpc_call *call, const ProtobufCMessage *m, void 
 	resp.stdout = (char *)(uintptr_t)st.out;
 	resp.stderr = (char *)(uintptr_t)st.err;
 	resp.exit_status = st.exit_status;
-	resp.exited_at = &exited;
 	rpc_call_reply(call, &resp.base);
 }
 
-/* The process on the host stands for the container; what runs in the guest is its information. */
+/* Our own command line, which shows a container's processes as the guest has them. */
+static bool is_own_client(const struct rpc_call *call)
+{
+	return str_eq(rpc_call_metadata(call, "containerd-namespace-ttrpc"), "caisson");
+}
+
+/* What runs in the guest, with the guest's pids. */
 static void pids_replied(void *data, const struct error *e, const Grpc__StatsContainerResponse *r)
 {
 	Containerd__Task__V2__PidsResponse resp = CONTAINERD__TASK__V2__PIDS_RESPONSE__INIT;
@@ -144,14 +151,31 @@ static void pids_replied(void *data, const struct error *e, const Grpc__StatsCon
 		free(anys[i].value.data);
 }
 
+/* Engines look a pid up on the host, where the machine stands for all that runs in it. */
+static void reply_host_pid(struct rpc_call *call, struct container *c)
+{
+	Containerd__Task__V2__PidsResponse resp = CONTAINERD__TASK__V2__PIDS_RESPONSE__INIT;
+	Containerd__V1__Types__ProcessInfo info = CONTAINERD__V1__TYPES__PROCESS_INFO__INIT;
+	Containerd__V1__Types__ProcessInfo *list[] = { &info };
+	struct process_status st;
+
+	process_status(container_process(c, NULL), &st);
+	info.pid = (uint32_t)st.pid;
+	resp.processes = list;
+	resp.n_processes = st.pid > 0 && st.state != PROCESS_STOPPED;
+	rpc_call_reply(call, &resp.base);
+}
+
 static void handle_pids(struct rpc_call *call, const ProtobufCMessage *m, void *data)
 {
 	struct error e = ERROR_INIT;
 	REQ(PidsRequest, rq);
 	struct container *c = find_container(data, call, rq->id);
 
-	if (c)
+	if (c && is_own_client(call))
 		refuse(call, container_stats(c, true, pids_replied, call, &e), &e);
+	else if (c)
+		reply_host_pid(call, c);
 }
 
 static void handle_connect(struct rpc_call *call, const ProtobufCMessage *m, void *data)
@@ -555,8 +579,7 @@ static void stats_done(void *data, const struct error *e, const Grpc__StatsConta
 /* containerd reads the version its host uses; our own command line asks for version 1. */
 static bool wants_v2(const struct rpc_call *call)
 {
-	return !str_eq(rpc_call_metadata(call, "containerd-namespace-ttrpc"), "caisson") &&
-	       access("/sys/fs/cgroup/cgroup.controllers", F_OK) == 0;
+	return !is_own_client(call) && access("/sys/fs/cgroup/cgroup.controllers", F_OK) == 0;
 }
 
 static void handle_stats(struct rpc_call *call, const ProtobufCMessage *m, void *data)
