@@ -9,6 +9,7 @@
 #include <fcntl.h>
 #include <poll.h>
 #include <stdio.h>
+#include <sys/mman.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/un.h>
@@ -177,6 +178,60 @@ int file_replace_at(int dirfd, const char *path, const void *p, size_t n, mode_t
  * Fills @sa for @path. sun_path holds 107 bytes; a longer path is named through a descriptor of its
  * directory, which *dirfd receives and which must stay open until the call is made.
  */
+#define COPY_CHUNK ((off_t)4 << 20)
+
+static int pwrite_full(int fd, const char *p, size_t n, off_t at)
+{
+	while (n) {
+		ssize_t done = pwrite(fd, p, n, at);
+
+		if (done < 0 && errno != EINTR)
+			return -errno;
+		if (done > 0) {
+			p += done;
+			n -= (size_t)done;
+			at += done;
+		}
+	}
+	return 0;
+}
+
+/* One copy of the bytes instead of two: the source is mapped. Holes begin and end at pages. */
+static int copy_range(int from, int to, off_t at, off_t end)
+{
+	int r = 0;
+
+	for (; r == 0 && at < end; at += COPY_CHUNK) {
+		size_t n = (size_t)MIN(end - at, COPY_CHUNK);
+		char *p = mmap(NULL, n, PROT_READ, MAP_SHARED | MAP_POPULATE, from, at);
+
+		if (p == MAP_FAILED)
+			return -errno;
+		r = pwrite_full(to, p, n, at);
+		munmap(p, n);
+	}
+	return r;
+}
+
+int fd_copy_sparse(int from, int to)
+{
+	off_t at = 0, end;
+	struct stat st;
+	int r = fstat(from, &st) < 0 || ftruncate(to, st.st_size) < 0 ? -errno : 0;
+
+	while (r == 0 && at < st.st_size) {
+		at = lseek(from, at, SEEK_DATA);
+		if (at < 0)
+			return errno == ENXIO ? 0 : -errno; /* only a hole is left */
+		end = lseek(from, at, SEEK_HOLE);
+		if (end < 0)
+			return -errno;
+		r = copy_range(from, to, at, end);
+		at = end;
+	}
+	return r;
+}
+
 static int unix_address(const char *path, struct sockaddr_un *sa, int *dirfd)
 {
 	const char *base = path_base(path);

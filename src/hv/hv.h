@@ -43,7 +43,7 @@ enum hv_event {
 			      last event */
 	HV_EVENT_PANICKED, /* the guest kernel panicked; text is the kernel's own line */
 	HV_EVENT_SHUTDOWN, /* the guest powered off or rebooted, which ends the VM too */
-	HV_EVENT_PAUSED,   /* the vCPUs stand still; answers pause(on) */
+	HV_EVENT_PAUSED,   /* the vCPUs stand still; answers pause(on), or the VM was restored */
 	HV_EVENT_RESUMED,  /* they run again; answers pause(off) */
 };
 /* Called from the loop with nothing of the driver on the stack: @h may be freed in it. */
@@ -80,6 +80,10 @@ struct hv_config {
 	unsigned hotplug_slots; /* devices that can be added; 0: none */
 	uint64_t max_mem_mib;   /* memory that resize may reach; 0: what it started with */
 	bool mem_dimms;         /* memory grows by modules instead of virtio-mem */
+	/* Saved VMs (HV_CAP_SAVE). A saved VM has no vhost-user devices; they are added after. */
+	bool to_save;        /* save will be called */
+	const char *restore; /* a directory that save filled, with this very configuration: the VM
+				continues there, and stands still (PAUSED); NULL: it boots */
 };
 
 enum hv_dev_type { HV_DEV_VHOST_USER_VSOCK, HV_DEV_VHOST_USER_FS, HV_DEV_TAP, HV_DEV_BLK };
@@ -127,9 +131,9 @@ struct hv_ops {
 		struct error *e); /* asks nothing of the guest: the VMM is killed; EXITED follows */
 	int (*pause)(struct hv *h, bool on,
 		     struct error *e); /* asks; HV_EVENT_PAUSED or _RESUMED answers */
-	/* Writes the state of a paused VM's devices to @fd; its memory is what @cfg.memory names.
-	 */
-	int (*save)(struct hv *h, int fd, hv_done_fn *done, void *data, struct error *e);
+	/* Makes the files "memory" and "state" in @dirfd from a paused VM, which is of no use
+	 * afterwards: -EINPROGRESS and @done. */
+	int (*save)(struct hv *h, int dirfd, hv_done_fn *done, void *data, struct error *e);
 	/* Before start: cold, 0. After it: hot, -EINPROGRESS, and d->done answers when the VMM has
 	 * the device; the guest finds it a moment later. */
 	int (*add)(struct hv *h, struct hv_dev *d, struct error *e);

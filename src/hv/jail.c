@@ -101,6 +101,11 @@ void jail_add_file(struct jail *j, const char *path)
 		jail_add(j, JAIL_FILE, path);
 }
 
+void jail_add_data(struct jail *j, const char *path)
+{
+	jail_add(j, JAIL_DATA, path);
+}
+
 int jail_add_node(struct jail *j, const char *path, struct error *e)
 {
 	struct stat st;
@@ -145,16 +150,20 @@ static int make_target(const char *path, bool dir)
 	return fd < 0 ? -errno : 0;
 }
 
-static int bind_read_only(const struct jail_entry *en, const char *to)
+static int bind_entry(const struct jail_entry *en, const char *to)
 {
 	struct mount_attr attr = { .attr_set = MOUNT_ATTR_RDONLY | MOUNT_ATTR_NOSUID |
 					       MOUNT_ATTR_NODEV };
 	unsigned long flags = MS_REMOUNT | MS_BIND | MS_RDONLY | MS_NOSUID | MS_NODEV;
-	bool dir = en->kind == JAIL_DIR;
+	bool dir = en->kind == JAIL_DIR, data = en->kind == JAIL_DATA;
 	int r = make_target(to, dir);
 
 	if (r < 0)
 		return r;
+	if (data) {
+		attr.attr_set &= ~(uint64_t)MOUNT_ATTR_RDONLY;
+		flags &= ~(unsigned long)MS_RDONLY;
+	}
 	if (mount(en->path, to, NULL, MS_BIND | (dir ? MS_REC : 0), NULL) < 0)
 		return -errno;
 	if (syscall(SYS_mount_setattr, AT_FDCWD, to, dir ? AT_RECURSIVE : 0, &attr, sizeof(attr)) ==
@@ -183,7 +192,8 @@ static int entry_make(const struct jail *j, const struct jail_entry *en)
 	switch (en->kind) {
 	case JAIL_DIR:
 	case JAIL_FILE:
-		return bind_read_only(en, to);
+	case JAIL_DATA:
+		return bind_entry(en, to);
 	case JAIL_LINK:
 		return symlink(en->target, to) < 0 ? -errno : 0;
 	case JAIL_NODE:

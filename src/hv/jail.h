@@ -5,9 +5,9 @@
  *
  * The plan is made by the owner of the sandbox (jail_add_*), while nothing runs; jail_enter carries
  * it out in the child, between fork and exec. The root is a tmpfs of its own mount namespace, so
- * there is nothing to undo. Everything in it is read-only, there is no /proc and no /sys; network,
- * IPC and host name are empty namespaces. Files that hold a guest's data come as descriptors
- * instead.
+ * there is nothing to undo. Everything in it but JAIL_DATA is read-only, there is no /proc and no
+ * /sys; network, IPC and host name are empty namespaces. Files that hold a guest's data come as
+ * descriptors where the VMM takes one.
  *
  * Only root can make namespaces: for others jail_enter drops what it can (new privileges, core
  * dumps) and goes on.
@@ -24,6 +24,7 @@
 enum jail_kind {
 	JAIL_DIR,  /* a directory of the host, with what is mounted below it */
 	JAIL_FILE, /* one file of the host, under the same name */
+	JAIL_DATA, /* one that the VMM writes */
 	JAIL_LINK, /* a symbolic link as on the host */
 	JAIL_NODE, /* a character device, accessible to the VMM's identity alone */
 };
@@ -56,6 +57,8 @@ void jail_add_system(struct jail *j);
 /* A file by its absolute path. Files below the directories of jail_add_system need not be added,
  * but may. */
 void jail_add_file(struct jail *j, const char *path);
+/* A file that the VMM's identity may write, under the same name. */
+void jail_add_data(struct jail *j, const char *path);
 /* A device of the host by its path, as a node of the jail's own. */
 int jail_add_node(struct jail *j, const char *path, struct error *e);
 

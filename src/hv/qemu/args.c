@@ -348,7 +348,11 @@ static void memory_args(const struct qemu_vm *vm, struct strv *a)
 	else
 		strv_addf(a, "%lluM", mem);
 	strv_add(a, "-object");
-	strv_addf(a, "memory-backend-memfd,id=mem,size=%lluM,share=on", mem);
+	if (vm->memory)
+		strv_addf(a, "memory-backend-file,id=mem,size=%lluM,mem-path=%s,share=on", mem,
+			  vm->memory);
+	else
+		strv_addf(a, "memory-backend-memfd,id=mem,size=%lluM,share=on", mem);
 	if (!grows(c) || c->mem_dimms)
 		return;
 	strv_add(a, "-object");
@@ -440,6 +444,11 @@ int qemu_args(const struct qemu_vm *vm, struct strv *ret_argv, struct error *e)
 	strv_addf(&a, "socket,id=console,fd=%d", vm->console_fd);
 	strv_add(&a, "-serial");
 	strv_add(&a, "chardev:console");
+	if (vm->incoming) {
+		strv_add(&a, "-S");
+		strv_add(&a, "-incoming");
+		strv_add(&a, "defer");
+	}
 	for (size_t i = 0; i < vm->ndevs; i++)
 		dev_args[vm->devs[i].type](vm, &vm->devs[i], &a);
 	own_dev_args(vm, &a);

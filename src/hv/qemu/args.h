@@ -65,6 +65,8 @@ struct qemu_vm {
 	const char *root;            /* "root=" for an image; NULL: there is none */
 	uint32_t tsc_khz;            /* of the host; 0: unknown */
 	int qmp_fd, console_fd;
+	const char *memory;        /* file that is the guest's memory; NULL: none, a memfd is */
+	bool incoming;             /* waits for a saved state instead of booting */
 	int entropy_fd;            /* -1: QEMU's own generator, fed by getrandom(2) */
 	const struct hv_dev *devs; /* .fd is what QEMU gets; for disks an open image */
 	size_t ndevs;

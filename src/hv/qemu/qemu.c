@@ -42,6 +42,7 @@ static void qemu_init(struct hv *h)
 	q->next_fdset = FIRST_FDSET;
 	list_init(&q->hot);
 	q->resize.job = QMP_JOB_INIT;
+	qemu_snapshot_init(q);
 }
 
 int qemu_not_running(struct error *e)
@@ -158,6 +159,8 @@ static int qemu_prepare(struct hv *h, struct error *e)
 	if (r == 0)
 		r = prepare_jail(q, e);
 	if (r == 0)
+		r = qemu_snapshot_prepare(q, e);
+	if (r == 0)
 		q->state = QEMU_PREPARED;
 	return r;
 }
@@ -204,8 +207,8 @@ static void qmp_event(const char *name, const struct json *data, void *arg)
 		event_shutdown(q, data);
 	else if (str_eq(name, "GUEST_PANICKED") && !q->panic)
 		q->panic = xstrdup("Kernel panic (told by pvpanic, nothing on the console)");
-	else
-		qemu_hotplug_event(q, name, data);
+	qemu_hotplug_event(q, name, data);
+	qemu_snapshot_event(q, name, data);
 }
 
 /* "oom_kill N" of the cgroup: memory.events of v2, memory.oom_control of v1. 0 where there is none.
@@ -242,7 +245,10 @@ static void emit_exited(struct qemu *q)
 	const char *words = last_words(q);
 	char tmp[16];
 
-	if (q->stopping && WIFSIGNALED(status))
+	if (q->snapshot.failed.code)
+		hv_emit(&q->hv, HV_EVENT_EXITED, "the saved VM could not be loaded: %s",
+			error_text(&q->snapshot.failed));
+	else if (q->stopping && WIFSIGNALED(status))
 		hv_emit(&q->hv, HV_EVENT_EXITED, "QEMU was stopped");
 	else if (q->hv.oom_killed)
 		hv_emit(&q->hv, HV_EVENT_EXITED,
@@ -331,6 +337,8 @@ static int make_args(struct qemu *q, const struct ends *x, struct strv *ret, str
 		.tsc_khz = q->hv.cfg.accel == HV_ACCEL_TCG ? tsc_khz_since(&q->hv.born) : 0,
 		.qmp_fd = x->qmp[1],
 		.console_fd = x->console[1],
+		.memory = q->snapshot.ram,
+		.incoming = q->hv.cfg.restore != NULL,
 		.entropy_fd = q->entropy_fd,
 		.devs = q->devs,
 		.ndevs = q->ndevs,
@@ -435,7 +443,7 @@ static int qemu_start(struct hv *h, struct error *e)
 	q->entropy_fd = fd_close(q->entropy_fd);
 	for (size_t i = 0; i < q->ndevs; i++)
 		qemu_dev_close(&q->devs[i]);
-	return 0;
+	return qemu_snapshot_started(q, e);
 }
 
 static int qemu_stop(struct hv *h, struct error *e)
@@ -489,6 +497,7 @@ static void qemu_free(struct hv *h)
 	qmp_client_free(q->qmp);
 	qemu_hotplug_free(q);
 	qemu_resize_free(q);
+	qemu_snapshot_free(q);
 	vmlog_free(q->console);
 	vmlog_free(q->errors);
 	for (size_t i = 0; i < q->ndevs; i++)
@@ -504,13 +513,14 @@ static void qemu_free(struct hv *h)
 
 const struct hv_ops hv_qemu = {
 	.name = "qemu",
-	.caps = HV_CAP_VHOST_USER | HV_CAP_PAUSE | HV_CAP_HOTPLUG | HV_CAP_RESIZE,
+	.caps = HV_CAP_VHOST_USER | HV_CAP_PAUSE | HV_CAP_SAVE | HV_CAP_HOTPLUG | HV_CAP_RESIZE,
 	.size = sizeof(struct qemu),
 	.init = qemu_init,
 	.prepare = qemu_prepare,
 	.start = qemu_start,
 	.stop = qemu_stop,
 	.pause = qemu_pause,
+	.save = qemu_save,
 	.add = qemu_add,
 	.remove = qemu_remove,
 	.resize = qemu_resize,

@@ -6,7 +6,8 @@
  * Everything QEMU gets that can be a descriptor is one; it runs in a jail (hv/jail.h) under the
  * configuration's identity with its own seccomp filter, and dies with the process that started it.
  * The console goes to DIR/console.log, QEMU's own words to DIR/vmm.log (hv/vmlog.h). A running VM
- * takes more devices through root ports (hotplug.c), more vCPUs and memory (resize.c).
+ * takes more devices through root ports (hotplug.c), more vCPUs and memory (resize.c), and can be
+ * saved and continued (snapshot.c).
  */
 #pragma once
 

@@ -13,6 +13,20 @@ struct json;
 struct loop_source;
 struct vmlog;
 
+/* The guest's memory as a file, and a state that is loaded or saved. */
+struct qemu_snapshot {
+	enum { SNAPSHOT_IDLE, SNAPSHOT_LOADING, SNAPSHOT_SAVING } doing;
+	char *ram_dir, *ram; /* NULL: memory is a memfd; the directory is gone once QEMU runs */
+	int ram_fd;
+	int source_fd, state_fd; /* of the directory that is loaded or filled */
+	pid_t copy_pid;          /* copies the memory */
+	struct loop_source *copy;
+	struct qmp_job job;
+	struct error failed; /* why it was not loaded */
+	hv_done_fn *done;    /* of save */
+	void *data;
+};
+
 enum qemu_state { QEMU_NEW, QEMU_PREPARED, QEMU_RUNNING, QEMU_ENDED };
 
 /* A change of size on its way; the command that is awaited is the job's. */
@@ -38,6 +52,7 @@ struct qemu {
 	uint32_t ports;      /* a bit for each that is taken */
 	uint64_t next_fdset; /* for the next disk */
 	struct qemu_resize resize;
+	struct qemu_snapshot snapshot;
 	struct jail jail;
 	int cgroup_fd, entropy_fd;
 	uint64_t oom_before; /* OOM kills in the cgroup when QEMU started */
@@ -79,3 +94,14 @@ void qemu_hotplug_free(struct qemu *q);
 int qemu_resize(struct hv *h, const struct hv_size *want, hv_done_fn *done, void *data,
 		struct error *e);
 void qemu_resize_free(struct qemu *q);
+
+/* snapshot.c */
+void qemu_snapshot_init(struct qemu *q);
+/* Where the configuration wants it: makes the file of the guest's memory and puts it into the
+ * jail; opens what is to be loaded. */
+int qemu_snapshot_prepare(struct qemu *q, struct error *e);
+/* QEMU has been started and has opened its file: its name goes, and the loading begins. */
+int qemu_snapshot_started(struct qemu *q, struct error *e);
+void qemu_snapshot_event(struct qemu *q, const char *name, const struct json *data);
+int qemu_save(struct hv *h, int dirfd, hv_done_fn *done, void *data, struct error *e);
+void qemu_snapshot_free(struct qemu *q);

@@ -311,9 +311,43 @@ static void test_pass_flood(void **state)
 	fd_close(s[1]);
 }
 
+/* Data at the start, in the middle and at an odd end; the rest stays a hole. */
+static void test_copy_sparse(void **state)
+{
+	autofree char *a = xasprintf("%s/a", (char *)*state),
+		      *b = xasprintf("%s/b", (char *)*state);
+	autoclose int from = open(a, O_RDWR | O_CREAT | O_CLOEXEC, 0600);
+	autoclose int to = open(b, O_RDWR | O_CREAT | O_CLOEXEC, 0600);
+	const off_t size = ((off_t)64 << 20) + 5;
+	static const off_t at[] = { 0, (off_t)9 << 20, ((off_t)64 << 20) + 1 };
+	struct stat sf, st;
+	char got[4];
+
+	assert_true(from >= 0 && to >= 0);
+	assert_int_equal(fd_copy_sparse(from, to), 0); /* empty */
+	for (size_t i = 0; i < ARRAY_SIZE(at); i++)
+		assert_int_equal(pwrite(from, "data", 4, at[i]), 4);
+	assert_int_equal(fd_copy_sparse(from, to), 0);
+	fstat(from, &sf);
+	fstat(to, &st);
+	assert_int_equal(st.st_size, size);
+	assert_true(st.st_blocks < 1024); /* of 512 bytes */
+	for (size_t i = 0; i < ARRAY_SIZE(at); i++) {
+		assert_int_equal(pread(to, got, 4, at[i]), 4);
+		assert_memory_equal(got, "data", 4);
+	}
+	assert_int_equal(pread(to, got, 4, 1 << 20), 4);
+	assert_memory_equal(got, "\0\0\0\0", 4);
+	assert_int_equal(fd_copy_sparse(-1, to), -EBADF);
+	close(to);
+	to = open(b, O_RDONLY | O_CLOEXEC);
+	assert_true(fd_copy_sparse(from, to) < 0);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
+		cmocka_unit_test_setup_teardown(test_copy_sparse, setup, teardown),
 		cmocka_unit_test(test_own),
 		cmocka_unit_test(test_full),
 		cmocka_unit_test_setup_teardown(test_files, setup, teardown),
