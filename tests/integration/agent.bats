@@ -306,6 +306,33 @@ check_limits() {
 	agent RemoveContainer '{"container_id": "l"}'
 }
 
+in_netns() { nsenter -t "$AGENT_PID" -n -- "$@"; }
+
+check_network() {
+	local rules
+
+	in_netns ip link add v0 address 02:00:00:00:00:01 type veth peer name v1
+	in_netns ip link set v1 up
+	agent UpdateInterface '{"interface": {"device": "eth0", "name": "eth0", "hwAddr": "02:00:00:00:00:01", "mtu": 1400,
+		"IPAddresses": [{"address": "10.77.0.2", "mask": "24"}]}}'
+	in_netns ip -j addr show dev eth0 | jq -e '.[0] | .mtu == 1400 and .operstate == "UP" and
+		any(.addr_info[]; .local == "10.77.0.2" and .prefixlen == 24)'
+	agent ListInterfaces | jq -e '.Interfaces | any(.name == "eth0" and .hwAddr == "02:00:00:00:00:01" and .mtu == 1400 and
+		any(.IPAddresses[]; .address == "10.77.0.2" and .mask == "24"))'
+	words "no network interface has the address 02:00:00:00:00:02" agent UpdateInterface '{"interface": {"name": "eth1", "hwAddr": "02:00:00:00:00:02"}}'
+	# The gateway is reached by what comes after it.
+	agent UpdateRoutes '{"routes": {"Routes": [{"gateway": "10.99.0.1", "device": "eth0"}, {"dest": "10.99.0.0/16", "device": "eth0", "scope": 253}]}}'
+	[ "$(in_netns ip route show default | awk '{ print $3, $5 }')" = "10.99.0.1 eth0" ]
+	agent ListRoutes | jq -e '.Routes | any(.dest == "10.99.0.0/16" and .device == "eth0") and any(.gateway == "10.99.0.1")'
+	agent AddARPNeighbors '{"neighbors": {"ARPNeighbors": [{"toIPAddress": {"address": "10.77.0.9"}, "device": "eth0",
+		"lladdr": "02:00:00:00:00:09", "state": 128}]}}'
+	[[ "$(in_netns ip neigh show 10.77.0.9)" == *"lladdr 02:00:00:00:00:09 PERMANENT"* ]]
+	command -v iptables-restore >/dev/null || { echo "no iptables on this host: its two methods were not tried" >&3; return 0; }
+	rules=$(printf '*filter\n:INPUT ACCEPT [0:0]\n:FORWARD ACCEPT [0:0]\n:OUTPUT ACCEPT [0:0]\n-A INPUT -s 192.0.2.1/32 -j DROP\nCOMMIT\n' | base64 -w0)
+	agent SetIPTables "{\"data\": \"$rules\"}"
+	agent GetIPTables | jq -r .data | base64 -d | grep -x -- '-A INPUT -s 192.0.2.1/32 -j DROP'
+}
+
 # Every method once, with a request that is small and does no harm: the agent has those that the documentation says it has, and is there afterwards.
 check_every_method() {
 	local method json unimplemented known
@@ -385,6 +412,8 @@ check_every_method() {
 @test "host: refusals, and what means nothing here" { check_refusals; }
 @test "host: a filter's default errno" { check_seccomp; }
 @test "host: processors of a process" { check_affinity; }
+
+@test "host: interfaces, routes, neighbours, packet filters" { check_network; }
 
 @test "guest: every check, in one machine" {
 	local check
