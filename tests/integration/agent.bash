@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 # agent - an agent to call: one on this machine in namespaces of its own, or the one of a sandbox's guest. Both set AGENT, which agent() asks,
-# and AGENT_ROOT, the root file system of fixture_up as the agent sees it.
+# AGENT_ROOT, the root file system of fixture_up as the agent sees it, and AGENT_RUN, the agent's own directory.
 
 # One call: agent METHOD [JSON|-]. AGENT_TIMEOUT is the bound of the answer.
 agent() {
@@ -31,7 +31,8 @@ agent_host_up() {
 	AGENT_PID=$!
 	AGENT=unix://$AGENT_DIR/sock
 	AGENT_ROOT=$ROOTFS
-	export AGENT AGENT_ROOT AGENT_PID AGENT_CGROUP AGENT_DIR
+	AGENT_RUN=$AGENT_DIR/run
+	export AGENT AGENT_ROOT AGENT_RUN AGENT_PID AGENT_CGROUP AGENT_DIR
 	answers() { agent Check >/dev/null 2>&1; }
 	wait_for 30 answers || { cat "$AGENT_DIR/unshare.log" "$AGENT_DIR/log"; return 1; }
 	agent CreateSandbox '{"sandbox_id": "sb", "hostname": "inside"}'
@@ -56,8 +57,9 @@ agent_host_down() {
 # A container of the command line, in whose guest the calls make others.
 agent_guest_up() {
 	AGENT=agent-guest
-	AGENT_ROOT=/run/kata-containers/shared/containers/$AGENT/rootfs
-	export AGENT AGENT_ROOT
+	AGENT_RUN=/run/kata-containers
+	AGENT_ROOT=$AGENT_RUN/shared/containers/$AGENT/rootfs
+	export AGENT AGENT_ROOT AGENT_RUN
 	bundle "$T/guest" sleep 600
 	c run -d --bundle "$T/guest" "$AGENT" </dev/null >/dev/null 2>"$T/err" || { cat "$T/err"; return 1; }
 }
@@ -66,14 +68,14 @@ agent_guest_down() {
 	c delete --force "$AGENT"
 }
 
-# create ID COMMAND [ARG ...]: a CreateContainer. BUNDLE_JQ edits its specification.
+# create ID COMMAND [ARG ...]: a CreateContainer. BUNDLE_JQ edits its specification, REQUEST_JQ the request around it.
 create() {
 	local id=$1
 
 	shift
 	bundle "$T/rpc-$id" "$@"
 	jq --arg id "$id" --arg root "$AGENT_ROOT" \
-		'.root.path = $root | .linux.cgroupsPath = "/" + $id | { container_id: $id, OCI: . }' "$T/rpc-$id/config.json" |
+		'.root.path = $root | .linux.cgroupsPath = "/" + $id | { container_id: $id, OCI: . }' "$T/rpc-$id/config.json" | jq "${REQUEST_JQ:-.}" |
 		agent CreateContainer -
 }
 

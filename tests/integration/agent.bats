@@ -333,6 +333,56 @@ check_network() {
 	agent GetIPTables | jq -r .data | base64 -d | grep -x -- '-A INPUT -s 192.0.2.1/32 -j DROP'
 }
 
+# A tmpfs that comes with a container: how full it is, and made larger while it is used.
+check_volumes() {
+	local vol=$AGENT_RUN/sandbox/vol
+
+	BUNDLE_JQ=".mounts += [{destination: \"/vol\", type: \"bind\", source: \"$vol\", options: [\"rbind\", \"rw\"]}]" \
+		REQUEST_JQ=".storages = [{driver: \"ephemeral\", fstype: \"tmpfs\", source: \"tmpfs\", mount_point: \"$vol\", options: [\"size=1048576\"]}]" \
+		begin m sh -c 'dd if=/dev/zero of=/vol/half bs=64k count=8 2>/dev/null; echo written; sleep 600'
+	[ "$(read_from ReadStdout m "")" = written ]
+	agent GetVolumeStats "{\"volume_guest_path\": \"$vol\"}" | jq -e '.usage | any(.total == 1048576 and .used == 524288 and .available == 524288)'
+	agent UpdateEphemeralMounts "{\"storages\": [{\"driver\": \"ephemeral\", \"fstype\": \"tmpfs\", \"source\": \"tmpfs\", \"mount_point\": \"$vol\",
+		\"options\": [\"size=2097152\"]}]}"
+	agent GetVolumeStats "{\"volume_guest_path\": \"$vol\"}" | jq -e '.usage | any(.total == 2097152)'
+	run agent GetVolumeStats '{"volume_guest_path": "/etc"}'
+	[ "$status" -eq 1 ]
+	run agent ResizeVolume "{\"volume_guest_path\": \"$vol\", \"size\": 4194304}"
+	[ "$status" -eq 1 ]
+	agent RemoveContainer '{"container_id": "m"}'
+	run agent GetVolumeStats "{\"volume_guest_path\": \"$vol\"}"
+	[ "$status" -eq 1 ]
+}
+
+# copy PATH MODE SIZE OFFSET DATA: one CopyFile below the share.
+copy() {
+	agent CopyFile "$(jq -nc --arg path "$AGENT_RUN/shared/containers/$1" --argjson mode "$(($2))" --argjson size "$3" --argjson at "$4" \
+		--arg data "$(printf %s "$5" | base64 -w0)" '{path: $path, file_mode: $mode, dir_mode: 493, file_size: $size, offset: $at, data: $data}')"
+}
+
+check_copy() {
+	local shared=$AGENT_RUN/shared/containers
+
+	copy a/b/file 0100640 11 0 "hello "
+	[ ! -e "$shared/a/b/file" ]
+	copy a/b/file 0100640 11 6 world
+	[ "$(cat "$shared/a/b/file")" = "hello world" ]
+	[ "$(stat -c %a "$shared/a/b/file")" = 640 ]
+	copy a/dir 040750 0 0 ""
+	[ "$(stat -c %F:%a "$shared/a/dir")" = directory:750 ]
+	copy a/link 0120777 0 0 /etc
+	[ "$(readlink "$shared/a/link")" = /etc ]
+	# No way out: neither by name nor through what was copied.
+	run copy ../../../outside 0100644 1 0 x
+	[ ! -e "$T/outside" ]
+	run copy a/link/caisson-test-escape 0100644 1 0 x
+	[ ! -e /etc/caisson-test-escape ]
+	run agent CopyFile '{"path": "/etc/caisson-test-escape", "file_mode": 33188, "file_size": 1, "data": "eA=="}'
+	[ "$status" -eq 1 ]
+	[ ! -e /etc/caisson-test-escape ]
+	! find "$shared" -name '*.tmp' | grep .
+}
+
 # Every method once, with a request that is small and does no harm: the agent has those that the documentation says it has, and is there afterwards.
 check_every_method() {
 	local method json unimplemented known
@@ -383,7 +433,7 @@ check_every_method() {
 		MemAgentMemcgSet {}
 		MemAgentCompactSet {}
 		CreateSandbox {}
-		OnlineCPUMem {"wait": true, "nb_cpus": 1}
+		OnlineCPUMem {"wait": true}
 		ReseedRandomDev {"data": "$(head -c 64 /dev/urandom | base64 -w0)"}
 		GetGuestDetails {"mem_block_size": true, "mem_hotplug_probe": true}
 		MemHotplugByProbe {}
@@ -391,7 +441,7 @@ check_every_method() {
 		CopyFile {}
 		GetOOMEvent {}
 		AddSwap {}
-		AddSwapPath {}
+		AddSwapPath {"path": "/dev/none"}
 		GetVolumeStats {}
 		ResizeVolume {}
 		SetPolicy {"policy": "nonsense"}
@@ -413,6 +463,8 @@ check_every_method() {
 @test "host: a filter's default errno" { check_seccomp; }
 @test "host: processors of a process" { check_affinity; }
 
+@test "host: volumes of a container" { check_volumes; }
+@test "host: files that are copied" { check_copy; }
 @test "host: interfaces, routes, neighbours, packet filters" { check_network; }
 
 @test "guest: every check, in one machine" {
@@ -420,7 +472,7 @@ check_every_method() {
 
 	echo "cpu memory pids" >"$T/controllers"
 	for check in check_life check_exec_and_stdio check_signals check_terminal "check_stats $T/controllers" check_pause check_bad_ids check_parallel check_refusals \
-		check_seccomp check_limits check_every_method; do
+		check_seccomp check_limits check_volumes check_every_method; do
 		echo "$check"
 		$check
 	done
