@@ -168,14 +168,12 @@ static _Noreturn void child_main(const struct proc_spec *s, pid_t parent, int re
 	_exit(127);
 }
 
-pid_t proc_spawn(const struct proc_spec *s, struct error *e)
+pid_t proc_spawn_begin(const struct proc_spec *s, int *ret_word, struct error *e)
 {
 	autoclose int rd = -1;
 	autoclose int wr = -1;
-	struct error child = ERROR_INIT;
-	int p[2], status;
 	pid_t pid, parent = getpid();
-	ssize_t n;
+	int p[2];
 
 	if (pipe2(p, O_CLOEXEC) < 0)
 		return error_set(e, errno, "pipe");
@@ -192,14 +190,32 @@ pid_t proc_spawn(const struct proc_spec *s, struct error *e)
 		return error_set(e, errno, "fork");
 	if (pid == 0)
 		child_main(s, parent, wr);
-	wr = fd_close(wr);
-	n = fd_read_full(rd, &child, sizeof(child));
+	*ret_word = take_fd(rd);
+	return pid;
+}
+
+int proc_spawn_end(pid_t pid, int word, const char *name, struct error *e)
+{
+	struct error child = ERROR_INIT;
+	ssize_t n = fd_read_full(word, &child, sizeof(child));
+	int status;
+
+	fd_close(word);
 	if (n == 0)
-		return pid;
+		return 0;
 	waitpid(pid, &status, 0);
 	if (n != (ssize_t)sizeof(child))
-		return error_plain(e, EIO, "start %s: the child ended early", s->argv[0]);
+		return error_plain(e, EIO, "start %s: the child ended early", name);
 	return error_copy(e, &child);
+}
+
+pid_t proc_spawn(const struct proc_spec *s, struct error *e)
+{
+	int word, r;
+	pid_t pid = proc_spawn_begin(s, &word, e);
+
+	r = pid < 0 ? (int)pid : proc_spawn_end(pid, word, s->argv[0], e);
+	return r < 0 ? (pid_t)r : pid;
 }
 
 int proc_wait(pid_t pid, int timeout_ms, int *ret_status)

@@ -42,6 +42,13 @@ struct proc_spec {
  * The pid or -errno. */
 pid_t proc_spawn(const struct proc_spec *s, struct error *e);
 
+/* The same in halves, so that several children get going at a time: the child is on its way, and
+ * @ret_word is to be given to proc_spawn_end, which waits until it runs the program. */
+pid_t proc_spawn_begin(const struct proc_spec *s, int *ret_word, struct error *e);
+/* 0, or the reason it does not run, and it has been reaped. Closes @word. @name is for the error.
+ */
+int proc_spawn_end(pid_t pid, int word, const char *name, struct error *e);
+
 /* Waits for the end of @pid for at most @timeout_ms (-1: for ever). 0 and *ret_status, -ETIMEDOUT,
  * -errno. */
 int proc_wait(pid_t pid, int timeout_ms, int *ret_status);

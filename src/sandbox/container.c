@@ -299,23 +299,34 @@ static void delete_replied(void *data, const struct error *e, const ProtobufCMes
 	delete_continue(data, e);
 }
 
-static int delete_guest(void *data, struct error *e)
-{
-	Grpc__RemoveContainerRequest rq = GRPC__REMOVE_CONTAINER_REQUEST__INIT;
-	struct container *c = data;
-
-	if (c->sandbox->state != SANDBOX_READY)
-		return 0;
-	rq.container_id = c->id;
-	guest_call(c->sandbox, "RemoveContainer", &rq.base, REMOVE_MS, delete_replied, c);
-	return -EINPROGRESS;
-}
-
 static bool is_last(const struct container *c)
 {
 	const struct sandbox *s = c->sandbox;
 
 	return s->containers.next == &c->link && s->containers.prev == &c->link;
+}
+
+/* With the init of a PID namespace all of its processes have ended. */
+static bool nothing_runs(const struct container *c)
+{
+	const char *path = NULL;
+
+	return c->init.state == PROCESS_STOPPED && oci_has_namespace(c->guest_spec, "pid", &path) &&
+	       !path;
+}
+
+/* What runs is ended in the guest, so that its writes are complete. What does not goes with the
+ * machine. */
+static int delete_guest(void *data, struct error *e)
+{
+	Grpc__RemoveContainerRequest rq = GRPC__REMOVE_CONTAINER_REQUEST__INIT;
+	struct container *c = data;
+
+	if (c->sandbox->state != SANDBOX_READY || (is_last(c) && nothing_runs(c)))
+		return 0;
+	rq.container_id = c->id;
+	guest_call(c->sandbox, "RemoveContainer", &rq.base, REMOVE_MS, delete_replied, c);
+	return -EINPROGRESS;
 }
 
 /* Writes that the guest still holds reach the host before the machine is killed. */

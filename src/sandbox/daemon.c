@@ -62,6 +62,7 @@ static int daemon_start(struct sandbox *s, struct daemon *d, const char *name, c
 	autoclose int out = openat(s->dirfd, log, O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC, 0600);
 	struct proc_spec spec = PROC_SPEC_INIT;
 	pid_t pid;
+	int word;
 
 	if (out < 0)
 		return error_set(e, errno, "open %s/%s", s->dir, log);
@@ -72,12 +73,24 @@ static int daemon_start(struct sandbox *s, struct daemon *d, const char *name, c
 	spec.nkeep = nkeep;
 	spec.new_session = true;
 	spec.pdeathsig = SIGKILL;
-	pid = proc_spawn(&spec, e);
+	pid = proc_spawn_begin(&spec, &word, e);
 	if (pid < 0)
 		return error_prefix(e, "start %s", name);
-	*d = (struct daemon){ .name = name, .sandbox = s, .pid = pid };
-	d->child = loop_add_child(s->loop, pid, daemon_ended, d);
+	*d = (struct daemon){ .name = name, .sandbox = s, .pid = pid, .word = word };
 	sandbox_save_state(s);
+	return 0;
+}
+
+int daemon_runs(struct daemon *d, struct error *e)
+{
+	int r = proc_spawn_end(d->pid, d->word, d->name, e);
+
+	d->word = 0;
+	if (r < 0) {
+		d->pid = 0;
+		return error_prefix(e, "start %s", d->name);
+	}
+	d->child = loop_add_child(d->sandbox->loop, d->pid, daemon_ended, d);
 	return 0;
 }
 
@@ -92,6 +105,9 @@ void daemon_stop(struct daemon *d)
 	if (proc_wait(d->pid, -1, &status) < 0)
 		log_debug("%s: already reaped", d->name);
 	d->pid = 0;
+	if (d->word)
+		fd_close(d->word);
+	d->word = 0;
 }
 
 int daemon_start_vsock(struct sandbox *s, struct error *e)

@@ -30,6 +30,7 @@ struct daemon {
 	const char *name; /* "devd-vsock", "virtiofsd" */
 	struct sandbox *sandbox;
 	pid_t pid;
+	int word; /* of proc_spawn_end while it gets going; else 0 */
 	struct loop_source *child;
 };
 
@@ -166,6 +167,8 @@ void share_container_undo(struct container *c);
 /* daemon.c */
 int daemon_start_vsock(struct sandbox *s, struct error *e);
 int daemon_start_fs(struct sandbox *s, struct error *e);
+/* Both above return while it gets going: waits until it runs. */
+int daemon_runs(struct daemon *d, struct error *e);
 void daemon_stop(struct daemon *d);
 
 /* spec.c */

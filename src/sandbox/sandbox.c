@@ -367,6 +367,16 @@ static int boot_fs(void *data, struct error *e)
 	return daemon_start_fs(data, e);
 }
 
+/* They got going while the machine was started, which waits for them when it looks for its devices.
+ */
+static int boot_daemons(void *data, struct error *e)
+{
+	struct sandbox *s = data;
+	int r = daemon_runs(&s->vsock_daemon, e);
+
+	return r < 0 ? r : daemon_runs(&s->fs_daemon, e);
+}
+
 static void machine_undo(void *data)
 {
 	machine_stop(data);
@@ -554,6 +564,7 @@ static const struct op_step boot_steps[] = {
 	{ "run createRuntime hooks", boot_create_runtime, NULL },
 	{ "join the network", boot_network, machine_undo },
 	{ "start the virtual machine", boot_machine, machine_undo },
+	{ "see the devices run", boot_daemons, NULL },
 	{ "share the first container", boot_first_share, NULL },
 	{ "connect to the agent", boot_agent, NULL },
 	{ "set up the guest", boot_sandbox, NULL },

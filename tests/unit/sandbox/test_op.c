@@ -214,7 +214,7 @@ static void test_trace(void **state)
 	loop_run_once(t->loop, 0);
 	op_continue(&t->op, NULL);
 	loop_run_once(t->loop, 0);
-	assert_string_equal(t->text, "a<a>b<b>c<c>.");
+	assert_string_equal(t->text, "a<step a>b<step b>c<step c>.");
 }
 
 int main(void)
