@@ -169,6 +169,19 @@ static struct container *container_new(struct agent *a, const char *id)
 	return c;
 }
 
+/* What it mounts from the share. */
+static int hold_volumes(struct container *c, const Grpc__Spec *spec, struct error *e)
+{
+	autofree char *share = xasprintf("%s/shared/", c->agent->conf->run_dir);
+	int r = 0;
+
+	for (size_t i = 0; i < spec->n_mounts && r >= 0; i++)
+		if (str_skip_prefix(spec->mounts[i]->source, share))
+			r = sharedir_hold(&c->agent->sandbox.shared, spec->mounts[i]->source,
+					  &c->shared, e);
+	return r;
+}
+
 static int container_prepare(struct container *c, const Grpc__CreateContainerRequest *req,
 			     struct error *e)
 {
@@ -177,12 +190,34 @@ static int container_prepare(struct container *c, const Grpc__CreateContainerReq
 		return -EINVAL;
 	if (path_mkdir_all(c->bundle, 0700) < 0)
 		return error_set(e, errno, "create %s", c->bundle);
+	return hold_volumes(c, req->oci, e);
+}
+
+/* The pid namespace of the container @id, which its init keeps alive. */
+static int borrow_pidns(struct container *c, const char *id, int *ret_fd, struct error *e)
+{
+	struct container *from;
+	const struct process *init;
+	int r = container_find(c->agent, id, &from, e);
+
+	if (r < 0)
+		return r;
+	init = container_init_process(from);
+	if (!init || init->state == PROCESS_SETTING_UP || init->state == PROCESS_EXITED)
+		return error_plain(e, EBUSY,
+				   "the pid namespace of container %s cannot be joined: its first "
+				   "process does not run",
+				   id);
+	/* Where it has none of its own it is in the guest's. */
+	*ret_fd = from->pins.ns[NS_PID];
 	return 0;
 }
 
 static int container_launch(struct container *c, const Grpc__CreateContainerRequest *req,
 			    struct rpc_call *call, struct error *e)
 {
+	bool borrows = !str_empty(req->pidns_container);
+	bool shares = req->sandbox_pidns && !borrows;
 	const struct process_request pr = {
 		.exec_id = "",
 		.process = req->oci->process,
@@ -195,9 +230,15 @@ static int container_launch(struct container *c, const Grpc__CreateContainerRequ
 		.string_user = req->string_user,
 	};
 
-	sandbox_shared_ns(&c->agent->sandbox, req->oci, req->sandbox_pidns, &rq.shared);
+	sandbox_shared_ns(&c->agent->sandbox, req->oci, shares, &rq.shared);
+	if (borrows) {
+		int r = borrow_pidns(c, req->pidns_container, &rq.shared.pid, e);
+
+		if (r < 0)
+			return r;
+	}
 	c->has_cgroup = true;
-	c->lends_pidns = c->agent->sandbox.pid < 0 &&
+	c->lends_pidns = !borrows && c->agent->sandbox.pid < 0 &&
 			 (req->sandbox_pidns || c->agent->containers.n == 1);
 	return process_create(c, &pr, &rq, NULL, call, e);
 }
@@ -431,6 +472,7 @@ static void container_free(struct container *c)
 	if (c->lends_pidns)
 		sandbox_return_pidns(&c->agent->sandbox);
 	storages_release(&c->agent->sandbox.storages, &c->storages, NULL, NULL);
+	sharedirs_release(&c->agent->sandbox.shared, &c->shared);
 	list_del(&c->link);
 	c->agent->containers.n--;
 	ctr_pins_done(&c->pins);
@@ -607,6 +649,9 @@ static void reaped(struct agent *a, pid_t pid, int status)
 	}
 	c = p->ctr;
 	events_look(&a->events, c);
+	/* In a pid namespace that others share, the kernel does not end the rest. */
+	if (p == container_init_process(c))
+		container_kill(c);
 	process_exited(p, status);
 	if (p->gone)
 		process_free(p);

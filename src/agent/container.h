@@ -44,6 +44,7 @@ struct container {
 	size_t spec_len;
 	struct list processes; /* the init, if there is one, is the first */
 	struct strv storages;  /* mount points it holds a reference of */
+	struct strv shared;    /* directories of the share, likewise */
 	struct storage_op *op; /* that waits for devices and mounts them, for... */
 	struct rpc_call *call; /* ...CreateContainer */
 	const Grpc__CreateContainerRequest *req;

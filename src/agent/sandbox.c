@@ -34,6 +34,7 @@ void sandbox_init(struct sandbox *s, const struct agent_conf *conf, struct jobs 
 		.conf = conf, .ipc = -1, .uts = -1, .net = -1, .pid = -1, .holder = -1
 	};
 	storages_init(&s->storages, conf->run_dir, jobs);
+	sharedirs_init(&s->shared);
 }
 
 /* --- the steps of creation --- */
@@ -184,6 +185,7 @@ static void sandbox_undo(struct sandbox *s)
 void sandbox_done(struct sandbox *s)
 {
 	sandbox_undo(s);
+	sharedirs_done(&s->shared);
 	storages_done(&s->storages);
 }
 

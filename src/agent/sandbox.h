@@ -11,6 +11,7 @@
  */
 #pragma once
 
+#include "agent/sharedir.h"
 #include "agent/storage.h"
 
 #include "base/error.h"
@@ -33,6 +34,7 @@ struct sandbox {
 	int ipc, uts, net, pid; /* namespaces, -1: none */
 	int holder;             /* pidfd of the process that holds pid; -1: a container does */
 	struct storages storages;
+	struct sharedirs shared;
 	struct strv refs; /* the sandbox's own storages */
 };
 

@@ -52,6 +52,7 @@
 	64 /* exit statuses of exec'd processes kept after somebody waited for them, per container \
 	    */
 #define LIMIT_AGENT_STORAGES 1024
+#define LIMIT_AGENT_SHAREDIRS 4096
 #define LIMIT_AGENT_STORAGE_OPTIONS 4096 /* bytes of a mount's data */
 #define LIMIT_AGENT_WAITERS 64           /* calls of one kind that wait for one object */
 #define LIMIT_AGENT_STREAMS 256          /* connections that no request has named yet */

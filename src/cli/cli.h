@@ -129,8 +129,9 @@ int cli_task_call(struct rpc_client *r, const char *method, const ProtobufCMessa
 /* Connects to the container's shim and makes one call with nothing to return. */
 int cli_task_request(const struct cli_container *c, const char *method, const ProtobufCMessage *rq,
 		     struct error *e);
-/* Ends the shim if its sandbox is empty; true when it has gone within @timeout_ms. */
-bool cli_shim_shutdown(const char *socket, int timeout_ms);
+/* Ends the shim if its sandbox is empty: 0 when it has gone within @timeout_ms; -EBUSY: it has
+ * other containers. */
+int cli_shim_shutdown(const char *socket, int timeout_ms);
 
 /* --- processes (process.c) --- */
 

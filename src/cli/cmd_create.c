@@ -57,23 +57,64 @@ static void creation_done(struct creation *k)
 
 /* --- plan --- */
 
-/* A container of a pod lives in the pod's machine. */
-static const char *pod_sandbox(const oci_spec *s)
+/* The container whose init proxy has @pid; its sandbox. Owned; NULL: none. */
+static char *sandbox_of_pid(const struct cli *c, pid_t pid)
 {
-	static const struct {
-		const char *type, *id;
-	} keys[] = {
-		{ "io.kubernetes.cri.container-type", "io.kubernetes.cri.sandbox-id" },
-		{ "io.kubernetes.cri-o.ContainerType", "io.kubernetes.cri-o.SandboxID" },
-	};
+	autodone(strv) ids = STRV_INIT;
 
-	for (size_t i = 0; i < ARRAY_SIZE(keys); i++) {
-		const char *type = oci_annotation(s, keys[i].type);
+	if (cli_container_ids(c, &ids, NULL) < 0)
+		return NULL;
+	for (size_t i = 0; i < ids.n; i++) {
+		autodone(cli_container) k = CLI_CONTAINER_INIT;
 
-		if (str_eq(type, "container"))
-			return oci_annotation(s, keys[i].id);
+		if (cli_container_open(c, ids.v[i], false, &k, NULL) == 0 && k.st.pid == pid &&
+		    proc_alive(pid, k.st.pid_start))
+			return xstrdup(k.st.sandbox);
 	}
 	return NULL;
+}
+
+/* Who shares a namespace of another container lives in its machine. */
+static int joined_sandbox(const struct creation *k, char **ret, struct error *e)
+{
+	const Grpc__Linux *l = k->spec->linux;
+	autofree char *found = NULL;
+
+	for (size_t i = 0; l && i < l->n_namespaces; i++) {
+		autofree char *sandbox = NULL;
+		pid_t pid;
+
+		if (oci_namespace_pid(l->namespaces[i]->path, &pid))
+			sandbox = sandbox_of_pid(k->cli, pid);
+		if (!sandbox)
+			continue;
+		if (found && !str_eq(found, sandbox))
+			return error_plain(e, EOPNOTSUPP,
+					   "cannot join namespaces of two virtual machines (%s and "
+					   "%s)",
+					   found, sandbox);
+		free(found);
+		found = take_ptr(sandbox);
+	}
+	*ret = take_ptr(found);
+	return 0;
+}
+
+/* A container of a pod lives in the pod's machine; one with no company in its own. */
+static int choose_sandbox(struct creation *k, struct error *e)
+{
+	enum oci_pod_role role;
+	const char *pod;
+	int r = oci_pod_role(k->spec, &role, &pod, e);
+
+	if (r == 0 && role == OCI_POD_NONE)
+		r = joined_sandbox(k, &k->sandbox, e);
+	if (r < 0)
+		return r;
+	k->own_shim = role != OCI_POD_CONTAINER && !k->sandbox;
+	if (!k->sandbox)
+		k->sandbox = cli_sandbox_name(k->cli, pod ? pod : k->id);
+	return 0;
 }
 
 static int read_spec(struct creation *k, struct error *e)
@@ -106,7 +147,6 @@ static void show_warnings(const struct creation *k)
 
 static int plan(struct creation *k, struct error *e)
 {
-	const char *pod;
 	int r = id_check(k->id, "container id", e);
 
 	if (r < 0)
@@ -124,11 +164,9 @@ static int plan(struct creation *k, struct error *e)
 	if (r < 0)
 		return r;
 	show_warnings(k);
-	pod = pod_sandbox(k->spec);
-	if (pod && id_check(pod, "sandbox id", e) < 0)
-		return -EINVAL;
-	k->sandbox = cli_sandbox_name(k->cli, pod ? pod : k->id);
-	k->own_shim = !pod;
+	r = choose_sandbox(k, e);
+	if (r < 0)
+		return r;
 	/* Once a sandbox; the shim's log, which has them too, goes away with it. */
 	for (size_t i = 0; k->own_shim && i < k->config->warnings.n; i++)
 		log_warn("%s", k->config->warnings.v[i]);
@@ -209,7 +247,9 @@ static void undo_shim(struct creation *k)
 {
 	struct error e = ERROR_INIT;
 
-	if (!k->own_shim || cli_shim_shutdown(k->socket, CLI_STATE_MS))
+	int r = k->own_shim ? cli_shim_shutdown(k->socket, CLI_STATE_MS) : 0;
+
+	if (r == 0 || r == -EBUSY)
 		return;
 	if (cli_shim_clean(k->sandbox, k->bundle, &e) < 0)
 		log_warn("%s", error_text(&e));

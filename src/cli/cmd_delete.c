@@ -82,9 +82,10 @@ int cli_delete(const struct cli *c, const char *id, bool force, struct error *e)
 		return 0;
 	if (r < 0)
 		return r;
-	own = cli_sandbox_name(c, id);
-	if (!k.known)
+	if (!k.known) {
+		own = cli_sandbox_name(c, id);
 		return delete_unknown(c, id, own, e);
+	}
 	r = delete_task(&k, id, force, &why);
 	if (r == -EBUSY && !force)
 		return error_copy(e, &why);
@@ -92,16 +93,11 @@ int cli_delete(const struct cli *c, const char *id, bool force, struct error *e)
 		log_debug("delete %s: %s", id, error_text(&why));
 	/* Other containers of the sandbox keep the shim; an empty one ends; one that does not
 	 * answer is ended. */
-	if (r < 0 && r != -ENOENT) {
+	if (r == 0 || r == -ENOENT)
+		r = cli_shim_shutdown(k.st.socket, SHUTDOWN_MS);
+	if (r < 0 && r != -EBUSY)
 		r = cli_shim_clean(k.st.sandbox, k.st.bundle, e);
-		if (r < 0)
-			return r;
-	} else if (!cli_shim_shutdown(k.st.socket, SHUTDOWN_MS) && str_eq(k.st.sandbox, own)) {
-		r = cli_shim_clean(k.st.sandbox, k.st.bundle, e);
-		if (r < 0)
-			return r;
-	}
-	return cli_container_remove(c, id, e);
+	return r < 0 && r != -EBUSY ? r : cli_container_remove(c, id, e);
 }
 
 static int delete_one(const struct cli *c, const char *id, void *data, struct error *e)

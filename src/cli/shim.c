@@ -119,16 +119,17 @@ int cli_task_request(const struct cli_container *c, const char *method, const Pr
 
 /* The shim's end shows as the end of a second connection: when that reads as closed, everything has
  * been removed. */
-bool cli_shim_shutdown(const char *socket, int timeout_ms)
+int cli_shim_shutdown(const char *socket, int timeout_ms)
 {
 	Containerd__Task__V2__ShutdownRequest rq = CONTAINERD__TASK__V2__SHUTDOWN_REQUEST__INIT;
 	autoclose int watch = unix_connect(socket, SOCK_STREAM);
 	autoptr(rpc_client) r = NULL;
 	struct pollfd p = { .fd = watch, .events = POLLIN };
+	int err = watch < 0 ? watch : cli_shim_connect(socket, &r, NULL);
 
-	if (watch < 0 || cli_shim_connect(socket, &r, NULL) < 0)
-		return false;
-	if (cli_task_call(r, "Shutdown", &rq.base, timeout_ms, NULL, NULL) < 0)
-		return false;
-	return poll(&p, 1, timeout_ms) > 0;
+	if (err == 0)
+		err = cli_task_call(r, "Shutdown", &rq.base, timeout_ms, NULL, NULL);
+	if (err < 0)
+		return err;
+	return poll(&p, 1, timeout_ms) > 0 ? 0 : -ETIMEDOUT;
 }

@@ -71,6 +71,19 @@ char *oci_annotations_json(const oci_spec *s);
 /* *ret_path (may be NULL) is the namespace's path, NULL if it is to be a new one. */
 bool oci_has_namespace(const oci_spec *s, const char *type, const char **ret_path);
 
+/* pod.c: what the annotations of containerd's CRI plugin and of CRI-O say. */
+enum oci_pod_role {
+	OCI_POD_NONE,      /* a container of its own */
+	OCI_POD_SANDBOX,   /* the pod's first: it stands for the pod */
+	OCI_POD_CONTAINER, /* another one in the pod *ret_sandbox */
+};
+/* *ret_sandbox is borrowed, NULL for OCI_POD_NONE. -EINVAL: an annotation makes no sense. */
+int oci_pod_role(const oci_spec *s, enum oci_pod_role *ret, const char **ret_sandbox,
+		 struct error *e);
+/* True for "/proc/PID/ns/...": engines name another container's namespace by the pid of its init.
+ */
+bool oci_namespace_pid(const char *path, pid_t *ret);
+
 /* The default config.json that `spec` writes: a shell in a terminal, as `runc spec`. @rootless:
  * with a user namespace that maps the caller to root. Owned. */
 char *oci_default_config(bool rootless);

@@ -10,6 +10,7 @@
 #include "sandbox/internal.h"
 #include "sandbox/network.h"
 
+#include "base/fd.h"
 #include "base/log.h"
 #include "base/loop.h"
 #include "base/path.h"
@@ -72,6 +73,8 @@ void container_free(struct container *c)
 	process_done(&c->init);
 	share_container_undo(c);
 	rootfs_free(c);
+	guest_storages_free(c);
+	free(c->pidns_of);
 	strv_done(&c->mounts);
 	oci_spec_free(c->guest_spec);
 	oci_spec_free(c->spec);
@@ -163,6 +166,12 @@ static int create_guest(void *data, struct error *e)
 
 	rq.container_id = c->id;
 	rq.oci = c->guest_spec;
+	rq.storages = c->storages;
+	rq.n_storages = c->nstorages;
+	if (c->pidns_of) {
+		rq.sandbox_pidns = true;
+		rq.pidns_container = c->pidns_of;
+	}
 	rq.stdin_port = c->init.port[STREAM_IN];
 	rq.stdout_port = c->init.port[STREAM_OUT];
 	rq.stderr_port = c->init.port[STREAM_ERR];
@@ -206,6 +215,8 @@ static void create_finished(void *data, const struct error *e)
 		create_fail(c, e);
 		return;
 	}
+	guest_storages_free(c);
+	c->init.mnt_ns = fd_close(c->init.mnt_ns);
 	c->init.state = PROCESS_CREATED;
 	process_hand_over(&c->init);
 	process_watch(&c->init);

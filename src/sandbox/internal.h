@@ -16,7 +16,7 @@
 /* Paths in the guest, as Kata's agent has them. */
 #define GUEST_SHARE_TAG "kataShared"
 #define GUEST_SHARE_DIR "/run/kata-containers/shared/containers"
-#define GUEST_SHM_DIR "/run/kata-containers/sandbox/shm"
+#define GUEST_SANDBOX_DIR "/run/kata-containers/sandbox"
 
 #define AGENT_PORT 1024
 #define AGENT_LOG_PORT 1025
@@ -26,6 +26,8 @@
 enum sandbox_state { SANDBOX_NEW, SANDBOX_BOOTING, SANDBOX_READY, SANDBOX_STOPPING, SANDBOX_DEAD };
 
 /* A device process beside the VMM. */
+struct volume;
+
 struct daemon {
 	const char *name; /* "devd-vsock", "virtiofsd" */
 	struct sandbox *sandbox;
@@ -74,6 +76,8 @@ struct sandbox {
 	bool share_mounted;
 	int timeline; /* TIMELINE_FILE; -1: not open */
 	unsigned nmarks;
+	struct list volumes;
+	unsigned next_volume;
 };
 
 struct process {
@@ -85,7 +89,8 @@ struct process {
 	char *in, *out, *err;
 	oci_process *spec; /* of an exec */
 	pid_t pid;
-	int proxy;               /* SOCK_SEQPACKET to the init proxy, -1 */
+	int proxy;  /* SOCK_SEQPACKET to the init proxy, -1 */
+	int mnt_ns; /* mount namespace of whoever asked for it, while it is made; -1: our own */
 	struct streams *streams; /* where there is no proxy */
 	struct loop_source *proxy_source;
 	struct hvsock_dial *dial[STREAM_COUNT];
@@ -119,6 +124,12 @@ struct container {
 	struct sandbox_mount *rootfs; /* copied; freed after create */
 	size_t nrootfs;
 	struct strv mounts; /* mount points made on the host, in order */
+	enum oci_pod_role role;
+	char *pidns_of;           /* the container whose pid namespace it joins, NULL: its own */
+	Grpc__Storage **storages; /* what the guest is to mount for it */
+	size_t nstorages;
+	struct volume **volumes;
+	size_t nvolumes;
 	bool deleting;
 	bool hooks_done; /* the host's hooks ran before the machine started */
 };
@@ -156,6 +167,12 @@ int guest_create_sandbox(struct sandbox *s, rpc_reply_fn *fn, void *data);
 void guest_connect_log(struct sandbox *s);
 void guest_disconnect(struct sandbox *s);
 
+/* pod.c */
+/* Reads its place in a pod; what a pod cannot have is refused. */
+int pod_init(struct container *c, struct error *e);
+/* -EOPNOTSUPP unless the namespace at @path is one of this sandbox's; sets c->pidns_of. */
+int pod_join(struct container *c, const char *type, const char *path, struct error *e);
+
 /* share.c */
 int share_init(struct sandbox *s, struct error *e);
 void share_done(struct sandbox *s);
@@ -163,6 +180,27 @@ void share_done(struct sandbox *s);
  * match. */
 int share_container(struct container *c, struct error *e);
 void share_container_undo(struct container *c);
+/* Puts the detached mount @fd on @target, which is made, a directory or a file. On failure nothing
+ * is mounted. */
+int share_attach(int fd, const char *target, bool dir, const struct strv *options, struct error *e);
+
+/* volume.c */
+struct volume_key {
+	dev_t dev;
+	ino_t ino;
+	bool ro, recursive;
+};
+/* The path in the guest of a volume that another container has brought, NULL: it is not there yet.
+ * The container holds it from here on. */
+const char *volume_reuse(struct container *c, const struct volume_key *k);
+/* A new one from the detached mount @fd (the caller's). */
+int volume_add(struct container *c, const struct volume_key *k, int fd, bool dir,
+	       const struct strv *options, const char **ret_guest, struct error *e);
+void volumes_release(struct container *c);
+
+/* memvol.c: if @source is memory of the host that one pod or container has for itself, makes @m a
+ * mount of as much memory of the guest: 1; 0: it is something else. */
+int memvol_take(struct container *c, const char *source, Grpc__Mount *m, struct error *e);
 
 /* daemon.c */
 int daemon_start_vsock(struct sandbox *s, struct error *e);
@@ -173,6 +211,12 @@ void daemon_stop(struct daemon *d);
 
 /* spec.c */
 int guest_spec_make(struct container *c, struct error *e);
+/* Has the guest mount something for the container: a message with copies of all; still to be given
+ * options by guest_storage_option. */
+Grpc__Storage *guest_storage_add(struct container *c, const char *driver, const char *source,
+				 const char *fstype, const char *mount_point);
+void guest_storage_option(Grpc__Storage *st, char *option); /* takes it */
+void guest_storages_free(struct container *c);
 /* Replaces type and source of a mount of the guest's spec. */
 void guest_spec_set_mount(Grpc__Mount *m, const char *type, const char *source);
 

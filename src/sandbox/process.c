@@ -93,7 +93,9 @@ int process_may_delete(const struct process *p, struct error *e)
 
 void process_init(struct process *p, struct container *c, const char *exec_id)
 {
-	*p = (struct process){ .container = c, .exec_id = xstrdup(exec_id), .proxy = -1 };
+	*p = (struct process){
+		.container = c, .exec_id = xstrdup(exec_id), .proxy = -1, .mnt_ns = -1
+	};
 	list_init(&p->link);
 	list_init(&p->waiters);
 	for (int i = 0; i < STREAM_COUNT; i++)
@@ -127,6 +129,7 @@ void process_done(struct process *p)
 	process_close_streams(p);
 	proxy_drop(p);
 	streams_free(take_ptr(p->streams));
+	fd_close(p->mnt_ns);
 	p->kill_timer = loop_source_free(p->kill_timer);
 	p->forget = loop_source_free(p->forget);
 	list_del(&p->link);

@@ -24,7 +24,7 @@ struct attached {
 	struct list link;
 	char *id, *exec_id;
 	pid_t pid;
-	int fd;
+	int fd, mnt_ns;
 	struct loop_source *source;
 };
 
@@ -33,6 +33,7 @@ static void attached_free(struct attached *a)
 	list_del(&a->link);
 	loop_source_free(a->source);
 	fd_close(a->fd);
+	fd_close(a->mnt_ns);
 	free(a->id);
 	free(a->exec_id);
 	free(a);
@@ -55,12 +56,13 @@ static struct attached *attached_find(struct sandbox *s, const char *id, const c
 }
 
 int sandbox_attach_proxy(struct sandbox *s, const char *id, const char *exec_id, pid_t pid, int fd,
-			 struct error *e)
+			 int mnt_ns, struct error *e)
 {
 	struct attached *a;
 
 	if (attached_find(s, id, exec_id)) {
 		fd_close(fd);
+		fd_close(mnt_ns);
 		return error_plain(e, EEXIST, "another proxy waits for %s %s", id, exec_id);
 	}
 	fd_set_nonblock(fd, true);
@@ -69,6 +71,7 @@ int sandbox_attach_proxy(struct sandbox *s, const char *id, const char *exec_id,
 	a->exec_id = xstrdup(exec_id);
 	a->pid = pid;
 	a->fd = fd;
+	a->mnt_ns = mnt_ns;
 	/* No EPOLLIN: signals that come before the process exists stay queued for it. */
 	a->source = loop_add_io(s->loop, fd, EPOLLRDHUP, attached_ready, a);
 	list_init(&a->link);
@@ -96,6 +99,8 @@ int proxy_claim(struct process *p, struct error *e)
 				   p->container->id, p->exec_id);
 	p->pid = a->pid;
 	p->proxy = take_fd(a->fd);
+	if (str_empty(p->exec_id))
+		p->mnt_ns = take_fd(a->mnt_ns);
 	a->source = loop_source_free(a->source);
 	attached_free(a);
 	p->proxy_source = loop_add_io(s->loop, p->proxy, EPOLLIN | EPOLLRDHUP, proxy_ready, p);

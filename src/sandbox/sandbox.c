@@ -53,6 +53,7 @@ struct sandbox *sandbox_new(const struct sandbox_params *p)
 	list_init(&s->containers);
 	list_init(&s->attached);
 	list_init(&s->requests);
+	list_init(&s->volumes);
 	return s;
 }
 

@@ -73,9 +73,11 @@ DEFINE_AUTOPTR(sandbox, sandbox_free);
 bool sandbox_empty(const struct sandbox *s); /* no container, none being made */
 
 /* Stdio of a process that an init proxy holds: keeps @fd (taken) for the process @id/@exec_id until
- * its create or exec claims it. -EEXIST. */
+ * its create or exec claims it. @mnt_ns (taken; -1: our own) is the mount namespace in which a
+ * container's files are looked up: what was mounted after the sandbox began may be in that one
+ * alone. -EEXIST. */
 int sandbox_attach_proxy(struct sandbox *s, const char *id, const char *exec_id, pid_t pid, int fd,
-			 struct error *e);
+			 int mnt_ns, struct error *e);
 
 struct sandbox_mount {
 	const char *type, *source;

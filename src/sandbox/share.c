@@ -2,10 +2,10 @@
 /*
  * share - what a sandbox's containers see of the host's files.
  *
- * <dir>/shared is served to the guest by virtio-fs under the tag kataShared. In it every container
- * has a directory with its rootfs and its bind mounts:   <container>/rootfs
- * <container>/mounts/<number> All are bind mounts in the shim's own mount namespace: they propagate
- * to the file server's, and when the shim and its children are dead the kernel has removed them.
+ * <dir>/shared is served to the guest by virtio-fs under the tag kataShared. In it are the root
+ * file system of every container, <container>/rootfs, and the volumes (volume.c). All are bind
+ * mounts in the shim's own mount namespace: they propagate to the file server's, and when the shim
+ * and its children are dead the kernel has removed them.
  * Sources that mean the machine and not the host (below /dev, /proc, /sys, and device nodes) stay
  * as they are and are the guest's own.
  */
@@ -15,13 +15,12 @@
 #include "base/log.h"
 #include "base/path.h"
 #include "sys/mounts.h"
+#include "sys/ns.h"
 
 #include <errno.h>
 #include <fcntl.h>
-#include <linux/magic.h>
 #include <sys/mount.h>
 #include <sys/stat.h>
-#include <sys/vfs.h>
 #include <unistd.h>
 
 int share_init(struct sandbox *s, struct error *e)
@@ -111,68 +110,126 @@ static int make_target(const char *target, bool dir, struct error *e)
 	return 0;
 }
 
-static int share_bind(struct container *c, const char *source, const char *target, bool dir,
-		      const struct strv *options, struct error *e)
+/* --- the namespace of whoever asked --- */
+
+/*
+ * What was mounted after the sandbox began does not reach our namespace where the host's mounts are
+ * not shared. So a container's sources are looked up in the namespace of the caller, and copied
+ * there to a mount that is nowhere yet.
+ */
+static int visit_begin(const struct container *c, int *ret_own, struct error *e)
 {
+	autoclose int own = -1;
+	int r;
+
+	*ret_own = -1;
+	if (c->init.mnt_ns < 0)
+		return 0;
+	own = ns_open(0, NS_MOUNT);
+	if (own < 0)
+		return error_set(e, own, "open the own mount namespace");
+	r = ns_join(c->init.mnt_ns, NS_MOUNT, e);
+	if (r == 0)
+		*ret_own = take_fd(own);
+	return r;
+}
+
+static void visit_end(int own)
+{
+	struct error e = ERROR_INIT;
+
+	if (own < 0)
+		return;
+	if (ns_join(own, NS_MOUNT, &e) < 0) {
+		/* Whatever we did next would be done to the host; the kernel removes all that we
+		 * have. */
+		log_error("%s", error_text(&e));
+		_exit(1);
+	}
+	fd_close(own);
+}
+
+int share_attach(int fd, const char *target, bool dir, const struct strv *options, struct error *e)
+{
+	autodone(mount_opts) o = MOUNT_OPTS_INIT;
+	autoclose int to = -1;
 	int r = make_target(target, dir, e);
 
 	if (r == 0)
-		r = mount_path(source, target, "none", options->v, options->n, e);
+		r = mount_opts_parse(&o, options->v, options->n, e);
 	if (r < 0)
 		return r;
-	strv_add(&c->mounts, target);
-	return 0;
+	to = open(target, O_PATH | O_CLOEXEC);
+	if (to < 0)
+		return error_set(e, errno, "open %s", target);
+	r = mount_set(fd, &o, e);
+	if (r == 0)
+		r = mount_attach(fd, to, e);
+	if (r < 0)
+		return error_prefix(e, "mount %s", target);
+	r = mount_set_propagation(fd, &o, e);
+	if (r < 0)
+		umount2(target, MNT_DETACH);
+	return r;
 }
 
-static void set_option(Grpc__Mount *m, char *option)
-{
-	for (size_t i = 0; i < m->n_options; i++)
-		free(m->options[i]);
-	m->options = xrealloc(m->options, 5, sizeof(*m->options));
-	m->options[0] = xstrdup("nosuid");
-	m->options[1] = xstrdup("noexec");
-	m->options[2] = xstrdup("nodev");
-	m->options[3] = xstrdup("mode=1777");
-	m->options[4] = option;
-	m->n_options = 5;
-}
+/* --- the mounts of the spec --- */
 
-/* An engine's /dev/shm is a tmpfs on the host, for one container: memory, so it belongs in the
- * guest. Same size. */
-static bool share_shm(Grpc__Mount *m)
-{
-	struct statfs fs;
+/* What a mount's source turned out to be. */
+struct source {
+	int fd; /* a detached copy of it, to become a volume; -1: none is needed */
+	bool dir;
+	struct volume_key key;
+	const char *guest; /* a volume that is there already */
+};
 
-	if (!str_eq(m->destination, "/dev/shm") || statfs(m->source, &fs) < 0 ||
-	    fs.f_type != TMPFS_MAGIC)
-		return false;
-	set_option(m, xasprintf("size=%llu",
-				(unsigned long long)fs.f_blocks * (unsigned long long)fs.f_bsize));
-	guest_spec_set_mount(m, "tmpfs", "shm");
-	return true;
-}
-
-static int share_mount(struct container *c, size_t i, Grpc__Mount *m, struct error *e)
+static int find_source(struct container *c, const char *path, Grpc__Mount *m, struct source *src,
+		       struct error *e)
 {
-	autofree char *target = NULL;
-	autofree char *guest = NULL;
-	autodone(strv) options = STRV_INIT;
 	struct stat st;
+	int r;
+
+	if (stat(path, &st) < 0)
+		return error_set(e, errno, "mount of %s: source %s", m->destination, path);
+	if (is_guests_own(path, &st))
+		return 0;
+	r = memvol_take(c, path, m, e);
+	if (r != 0)
+		return MIN(r, 0);
+	if (S_ISSOCK(st.st_mode))
+		log_warn("%s: a socket of the host cannot be connected to from the guest (%s)",
+			 m->destination, path);
+	src->dir = S_ISDIR(st.st_mode);
+	src->key.dev = st.st_dev;
+	src->key.ino = st.st_ino;
+	src->guest = volume_reuse(c, &src->key);
+	if (!src->guest)
+		src->fd = mount_clone(AT_FDCWD, path, src->key.recursive, e);
+	return src->guest ? 0 : MIN(src->fd, 0);
+}
+
+static int share_mount(struct container *c, const char *path, Grpc__Mount *m, struct error *e)
+{
+	autodone(strv) options = STRV_INIT;
+	struct source src = { .fd = -1 };
+	int r, own;
 
 	if (!is_bind(m))
 		return 0;
-	if (stat(m->source, &st) < 0)
-		return error_set(e, errno, "mount of %s: source %s", m->destination, m->source);
-	if (is_guests_own(m->source, &st) || share_shm(m))
-		return 0;
-	if (S_ISSOCK(st.st_mode))
-		log_warn("%s: a socket of the host cannot be connected to from the guest (%s)",
-			 m->destination, m->source);
-	target = xasprintf("%s/shared/%s/mounts/%zu", c->sandbox->dir, c->id, i);
-	guest = xasprintf("%s/%s/mounts/%zu", GUEST_SHARE_DIR, c->id, i);
 	host_options(m, &options);
-	guest_spec_set_mount(m, "bind", guest);
-	return share_bind(c, c->spec->mounts[i]->source, target, S_ISDIR(st.st_mode), &options, e);
+	src.key.ro = strv_contains(&options, "ro");
+	src.key.recursive = strv_contains(&options, "rbind");
+	r = visit_begin(c, &own, e);
+	if (r < 0)
+		return r;
+	r = find_source(c, path, m, &src, e);
+	visit_end(own);
+	if (r == 0 && src.fd >= 0)
+		r = volume_add(c, &src.key, src.fd, src.dir, &options, &src.guest, e);
+	fd_close(src.fd);
+	if (r == 0 && src.guest)
+		guest_spec_set_mount(m, "bind", src.guest);
+	return r;
 }
 
 /* --- a container --- */
@@ -198,34 +255,52 @@ static int mount_rootfs(struct container *c, const struct sandbox_mount *m, size
 	return 0;
 }
 
+static int clone_rootfs(const char *path, struct error *e)
+{
+	struct stat st;
+
+	if (stat(path, &st) < 0)
+		return error_set(e, errno, "root file system %s", path);
+	if (!S_ISDIR(st.st_mode))
+		return error_set(e, ENOTDIR, "root file system %s", path);
+	return mount_clone(AT_FDCWD, path, true, e);
+}
+
 static int share_rootfs(struct container *c, const char *dir, struct error *e)
 {
 	autofree char *target = xasprintf("%s/rootfs", dir);
 	autodone(strv) options = STRV_INIT;
-	struct stat st;
+	autoclose int fd = -1;
+	int own = -1;
+	/* One that we mounted ourselves is nowhere else. */
+	int r = c->nrootfs ? 0 : visit_begin(c, &own, e);
 
-	if (stat(c->spec->root->path, &st) < 0)
-		return error_set(e, errno, "root file system %s", c->spec->root->path);
-	if (!S_ISDIR(st.st_mode))
-		return error_set(e, ENOTDIR, "root file system %s", c->spec->root->path);
+	if (r < 0)
+		return r;
+	fd = clone_rootfs(c->spec->root->path, e);
+	visit_end(own);
+	if (fd < 0)
+		return fd;
 	strv_add(&options, "rbind");
 	strv_add(&options, "rslave");
-	return share_bind(c, c->spec->root->path, target, true, &options, e);
+	r = share_attach(fd, target, true, &options, e);
+	if (r == 0)
+		strv_add(&c->mounts, target);
+	return r;
 }
 
 int share_container(struct container *c, struct error *e)
 {
 	autofree char *dir = xasprintf("%s/shared/%s", c->sandbox->dir, c->id);
-	autofree char *mounts = xasprintf("%s/mounts", dir);
 	int r;
 
-	if (mkdir(dir, 0755) < 0 || mkdir(mounts, 0755) < 0)
+	if (mkdir(dir, 0755) < 0)
 		return error_set(e, errno, "create %s", dir);
 	r = mount_rootfs(c, c->rootfs, c->nrootfs, e);
 	if (r == 0)
 		r = share_rootfs(c, dir, e);
 	for (size_t i = 0; r == 0 && i < c->guest_spec->n_mounts; i++)
-		r = share_mount(c, i, c->guest_spec->mounts[i], e);
+		r = share_mount(c, c->spec->mounts[i]->source, c->guest_spec->mounts[i], e);
 	return r;
 }
 
@@ -234,6 +309,7 @@ void share_container_undo(struct container *c)
 	autofree char *dir = xasprintf("%s/shared/%s", c->sandbox->dir, c->id);
 	int r;
 
+	volumes_release(c);
 	while (c->mounts.n) {
 		char *target = c->mounts.v[--c->mounts.n];
 

@@ -53,45 +53,43 @@ static void drop_host_hooks(Grpc__Hooks *h)
 }
 
 /* The container's network is the machine's; every other namespace is made in the guest. */
-static int rewrite_namespaces(Grpc__Linux *l, struct error *e)
+static int rewrite_namespaces(struct container *c, Grpc__Linux *l, struct error *e)
 {
 	size_t kept = 0;
 
 	for (size_t i = 0; i < l->n_namespaces; i++) {
 		Grpc__LinuxNamespace *ns = l->namespaces[i];
+		int r;
 
 		if (str_eq(ns->type, "network")) {
 			protobuf_c_message_free_unpacked(&ns->base, NULL);
 			continue;
 		}
-		if (*ns->path) {
-			error_plain(e, EOPNOTSUPP,
-				    "cannot join the %s namespace %s: namespaces of the host or of "
-				    "another virtual "
-				    "machine do not exist in this one",
-				    ns->type, ns->path);
+		r = *ns->path ? pod_join(c, ns->type, ns->path, e) : 0;
+		if (r < 0) {
 			/* The rest moves down, so that the spec stays whole. */
 			memmove(&l->namespaces[kept], &l->namespaces[i],
 				(l->n_namespaces - i) * sizeof(*l->namespaces));
 			l->n_namespaces -= i - kept;
-			return e ? e->code : -EOPNOTSUPP;
+			return r;
 		}
+		set_string(&ns->path, "");
 		l->namespaces[kept++] = ns;
 	}
 	l->n_namespaces = kept;
 	return 0;
 }
 
-static int rewrite_linux(Grpc__Linux *l, const struct config *cfg, struct error *e)
+static int rewrite_linux(struct container *c, Grpc__Linux *l, struct error *e)
 {
 	int r;
 
 	if (!l)
 		return 0;
-	r = rewrite_namespaces(l, e);
+	r = rewrite_namespaces(c, l, e);
 	if (r < 0)
 		return r;
-	if (cfg->runtime.disable_guest_seccomp && l->seccomp) {
+	if (c->sandbox->config->runtime.disable_guest_seccomp && l->seccomp) {
 		protobuf_c_message_free_unpacked(&l->seccomp->base, NULL);
 		l->seccomp = NULL;
 	}
@@ -140,15 +138,17 @@ static void rewrite_process(Grpc__Process *p)
 int guest_spec_make(struct container *c, struct error *e)
 {
 	oci_spec *s = spec_copy(c->spec);
-	int r;
+	int r = s ? pod_init(c, e) : error_plain(e, ENOMEM, "copy the spec");
 
-	if (!s)
-		return error_plain(e, ENOMEM, "copy the spec");
+	if (r < 0) {
+		oci_spec_free(s);
+		return r;
+	}
 	c->guest_spec = s;
 	drop_host_hooks(s->hooks);
 	if (s->process)
 		rewrite_process(s->process);
-	r = rewrite_linux(s->linux, c->sandbox->config, e);
+	r = rewrite_linux(c, s->linux, e);
 	if (r < 0)
 		return r;
 	autofree char *root = xasprintf("%s/%s/rootfs", GUEST_SHARE_DIR, c->id);
@@ -160,4 +160,36 @@ void guest_spec_set_mount(Grpc__Mount *m, const char *type, const char *source)
 {
 	set_string(&m->type, type);
 	set_string(&m->source, source);
+}
+
+/* --- storages --- */
+
+Grpc__Storage *guest_storage_add(struct container *c, const char *driver, const char *source,
+				 const char *fstype, const char *mount_point)
+{
+	Grpc__Storage *st = xnew(Grpc__Storage);
+
+	grpc__storage__init(st);
+	set_string(&st->driver, driver);
+	set_string(&st->source, source);
+	set_string(&st->fstype, fstype);
+	set_string(&st->mount_point, mount_point);
+	c->storages = xrealloc(c->storages, c->nstorages + 1, sizeof(*c->storages));
+	c->storages[c->nstorages++] = st;
+	return st;
+}
+
+void guest_storage_option(Grpc__Storage *st, char *option)
+{
+	st->options = xrealloc(st->options, st->n_options + 1, sizeof(*st->options));
+	st->options[st->n_options++] = option;
+}
+
+void guest_storages_free(struct container *c)
+{
+	for (size_t i = 0; i < c->nstorages; i++)
+		protobuf_c_message_free_unpacked(&c->storages[i]->base, NULL);
+	free(c->storages);
+	c->storages = NULL;
+	c->nstorages = 0;
 }

@@ -12,6 +12,7 @@
 #include "base/loop.h"
 #include "base/path.h"
 #include "rpc/handover.h"
+#include "sys/ns.h"
 
 #include <errno.h>
 #include <stdio.h>
@@ -23,6 +24,7 @@ struct io_client {
 	struct list link;
 	struct shim *shim;
 	int fd;
+	pid_t pid; /* of the peer, which waits for the answer */
 	struct loop_source *source;
 };
 
@@ -34,10 +36,10 @@ static void client_free(struct io_client *c)
 	free(c);
 }
 
-static int attach(struct shim *s, const struct handover_msg *m, int *fd, size_t nfds,
+static int attach(struct io_client *c, const struct handover_msg *m, int *fd, size_t nfds,
 		  struct error *e)
 {
-	int r;
+	int r, mnt_ns;
 
 	if (m->type != HANDOVER_ATTACH || nfds != 1)
 		return error_plain(e, EPROTO, "expected one attach message with one descriptor");
@@ -46,7 +48,11 @@ static int attach(struct shim *s, const struct handover_msg *m, int *fd, size_t 
 		r = id_check(m->exec_id, "exec id", e);
 	if (r < 0)
 		return r;
-	return sandbox_attach_proxy(s->sandbox, m->id, m->exec_id, m->pid, take_fd(*fd), e);
+	mnt_ns = ns_open(c->pid, NS_MOUNT);
+	if (mnt_ns < 0)
+		return error_set(e, mnt_ns, "mount namespace of process %d", (int)c->pid);
+	return sandbox_attach_proxy(c->shim->sandbox, m->id, m->exec_id, m->pid, take_fd(*fd),
+				    mnt_ns, e);
 }
 
 static void client_ready(struct loop_source *src, int fd, uint32_t events, void *data)
@@ -64,7 +70,7 @@ static void client_ready(struct loop_source *src, int fd, uint32_t events, void 
 		client_free(c);
 		return;
 	}
-	if (attach(c->shim, &m, &passed, nfds, &e) < 0) {
+	if (attach(c, &m, &passed, nfds, &e) < 0) {
 		answer.type = HANDOVER_ERROR;
 		snprintf(answer.text, sizeof(answer.text), "%s", error_text(&e));
 	}
@@ -88,6 +94,7 @@ static void accept_ready(struct loop_source *src, int fd, uint32_t events, void 
 	c = xnew(struct io_client);
 	c->shim = s;
 	c->fd = conn;
+	c->pid = cred.pid;
 	list_init(&c->link);
 	list_add(&s->io_clients, &c->link);
 	c->source = loop_add_io(s->loop, conn, EPOLLIN, client_ready, c);

@@ -614,8 +614,13 @@ static void handle_shutdown(struct rpc_call *call, const ProtobufCMessage *m, vo
 	struct shim *s = data;
 	REQ(ShutdownRequest, rq);
 
-	if (rq->now || sandbox_empty(s->sandbox))
+	if (rq->now || sandbox_empty(s->sandbox)) {
 		shim_quit_soon(s);
+	} else if (is_own_client(
+			   call)) { /* containerd asks after every container and wants no error */
+		rpc_call_failf(call, EBUSY, "the sandbox has other containers");
+		return;
+	}
 	rpc_call_reply_empty(call);
 }
 

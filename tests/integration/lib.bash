@@ -91,8 +91,8 @@ run_container() {
 	c run --bundle "$T/b-$id" "$id"
 }
 
-# The suffix that sandboxes of this test file's --root have (FNV-1a of the path, as src/cli/container.c makes it).
-root_hash() {
+# FNV-1a, as src/cli/container.c makes the suffix of a sandbox's name from "ROOT/ID".
+fnv1a() {
 	local h=2166136261 i
 
 	for ((i = 0; i < ${#1}; i++)); do
@@ -101,17 +101,30 @@ root_hash() {
 	printf %08x "$h"
 }
 
+# Of the names on stdin, those of sandboxes that belong to this test file's --root.
+own_names() {
+	local name
+
+	grep -oE '[A-Za-z0-9_+.-]+\.[0-9a-f]{8}' | sort -u | while read -r name; do
+		[ "${name##*.}" != "$(fnv1a "$STATE/${name%.*}")" ] || echo "$name"
+	done
+}
+
+# The directories of this test file's sandboxes.
+sandboxes() {
+	find /run/caisson -mindepth 1 -maxdepth 1 -name '*.????????' 2>/dev/null | own_names
+}
+
 # What could be left behind: processes of ours, mounts, cgroups, network namespaces, taps, directories.
 snapshot() {
-	local hash d
-
-	hash=$(root_hash "$STATE")
 	{
-		ps -eo args= | grep -F -e ".$hash" -e "$T/" | grep -v -e bats -e grep -e 'ps -eo' | sed 's/^/process: /'
-		awk '{ print "mount: " $5 }' /proc/self/mountinfo | grep -F -e "$T" -e ".$hash"
-		find /run/caisson -mindepth 1 -maxdepth 1 -name "*.$hash" | sed 's/^/file: /'
+		ps -eo args= | grep -F "$T/" | grep -v -e bats -e grep -e 'ps -eo' | sed 's/^/process: /'
+		ps -eo args= | own_names | sed 's/^/process of: /'
+		awk '{ print "mount: " $5 }' /proc/self/mountinfo | grep -F "$T"
+		awk '{ print $5 }' /proc/self/mountinfo | own_names | sed 's/^/mount of: /'
+		sandboxes | sed 's/^/file: /'
 		find "$STATE" -mindepth 1 -maxdepth 1 | sed 's/^/file: /'
-		find /sys/fs/cgroup -type d -name "*.$hash" | sed 's/^/cgroup: /'
+		find /sys/fs/cgroup -type d -name '*.????????' | own_names | sed 's/^/cgroup: /'
 		find /run/netns -mindepth 1 -name 'caisson*' | sed 's/^/netns: /'
 		ip -o link show type tun | sed 's/^/tap: /'
 	} 2>/dev/null || true

@@ -80,7 +80,7 @@ struct container *fixture_container(struct fixture *f, const char *id, const cha
 	int s[2];
 
 	assert_int_equal(socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, s), 0);
-	assert_int_equal(sandbox_attach_proxy(f->sandbox, id, "", getpid(), s[0], &e), 0);
+	assert_int_equal(sandbox_attach_proxy(f->sandbox, id, "", getpid(), s[0], -1, &e), 0);
 	p.spec = fixture_spec(json);
 	if (container_create(f->sandbox, &p, done, data, &e) < 0)
 		fail_msg("%s", e.text);

@@ -215,7 +215,8 @@ static int add_exec(struct fixture *f, struct container *c, const char *id, int 
 	assert_int_equal(oci_process_parse(json, strlen(json), "test", &p.process, e), 0);
 	if (ret_proxy) {
 		assert_int_equal(socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, s), 0);
-		assert_int_equal(sandbox_attach_proxy(f->sandbox, c->id, id, getpid(), s[0], e), 0);
+		assert_int_equal(sandbox_attach_proxy(f->sandbox, c->id, id, getpid(), s[0], -1, e),
+				 0);
 		*ret_proxy = s[1];
 	}
 	return process_exec(c, &p, e);
@@ -295,12 +296,12 @@ static void test_proxies(void **state)
 
 	assert_int_equal(socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, s), 0);
 	assert_int_equal(sandbox_attach_proxy(f->sandbox, "c1", "", 1,
-					      fcntl(s[0], F_DUPFD_CLOEXEC, 3), &e),
+					      fcntl(s[0], F_DUPFD_CLOEXEC, 3), -1, &e),
 			 0);
 	assert_int_equal(sandbox_attach_proxy(f->sandbox, "c1", "", 1,
-					      fcntl(s[0], F_DUPFD_CLOEXEC, 3), &e),
+					      fcntl(s[0], F_DUPFD_CLOEXEC, 3), -1, &e),
 			 -EEXIST);
-	assert_int_equal(sandbox_attach_proxy(f->sandbox, "c1", "e", 1, s[0], &e), 0);
+	assert_int_equal(sandbox_attach_proxy(f->sandbox, "c1", "e", 1, s[0], -1, &e), 0);
 	/* One that ends before it is claimed frees its place. */
 	fd_close(s[1]);
 	loop_run_once(f->loop, 1000);

@@ -12,6 +12,7 @@
 
 #include "base/fd.h"
 #include "base/path.h"
+#include "sys/ns.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -42,7 +43,7 @@ static void test_mounts(void **state)
 		*rootfs = xasprintf("%s/rootfs", f->dir),
 		*vol = xasprintf("%s/vol", f->dir), *file = xasprintf("%s/file", f->dir),
 		*shm = xasprintf("%s/shm", f->dir),
-		*shared = xasprintf("%s/run/shared/c1/mounts/4/x", f->dir),
+		*shared = xasprintf("%s/run/shared/@volumes/0/x", f->dir),
 		*json = xasprintf(
 			"{\"ociVersion\":\"1.0.2\",\"root\":{\"path\":\"%s\"},\"linux\":{},"
 			"\"mounts\":["
@@ -77,22 +78,101 @@ static void test_mounts(void **state)
 	assert_string_equal(m[1]->source, "/dev/null");
 	assert_string_equal(m[2]->source, "/sys/fs");
 	assert_string_equal(m[3]->source, "/proc/sys");
-	assert_string_equal(m[4]->source, GUEST_SHARE_DIR "/c1/mounts/4");
-	assert_string_equal(m[5]->source, GUEST_SHARE_DIR "/c1/mounts/5");
+	assert_string_equal(m[4]->source, GUEST_SHARE_DIR "/@volumes/0");
+	assert_string_equal(m[5]->source, GUEST_SHARE_DIR "/@volumes/1");
 	/* Memory of the host becomes memory of the guest, as much of it. */
-	assert_string_equal(m[6]->type, "tmpfs");
-	assert_string_equal(m[6]->source, "shm");
-	assert_int_equal(m[6]->n_options, 5);
-	assert_string_equal(m[6]->options[4], "size=1048576");
+	assert_string_equal(m[6]->type, "bind");
+	assert_int_equal(c->nstorages, 1);
+	assert_string_equal(m[6]->source, c->storages[0]->mount_point);
+	assert_string_equal(c->storages[0]->driver, "ephemeral");
+	assert_true(c->storages[0]->shared);
+	assert_int_equal(c->storages[0]->n_options, 2);
+	assert_string_equal(c->storages[0]->options[0], "mode=1777");
+	assert_string_equal(c->storages[0]->options[1], "size=1048576");
 	/* A read-only mount is so on the host already. */
 	assert_int_equal(mkdir(shared, 0755), -1);
 	assert_int_equal(errno, EROFS);
-	assert_int_equal(c->mounts.n, 3); /* rootfs, /d, /e */
+	assert_int_equal(c->mounts.n, 1); /* rootfs */
+	assert_int_equal(c->nvolumes, 2); /* /d, /e */
 	share_container_undo(c);
 	assert_int_equal(c->mounts.n, 0);
+	assert_true(list_empty(&f->sandbox->volumes));
 	assert_int_equal(access(file, F_OK), 0); /* what was shared is still there */
 	assert_int_equal(access(vol, F_OK), 0);
 	assert_int_equal(umount(shm), 0);
+}
+
+/* One directory is one volume, however often it is mounted; read-only is another. */
+static void test_volumes(void **state)
+{
+	struct fixture *f = *state;
+	autofree char *vol = xasprintf("%s/vol", f->dir),
+		      *same = xasprintf("%s/vol/../vol", f->dir),
+		      *json = xasprintf(
+			      "{\"ociVersion\":\"1.0.2\",\"root\":{\"path\":\"%s\"},"
+			      "\"linux\":{},\"mounts\":["
+			      "{\"destination\":\"/a\",\"type\":\"bind\",\"source\":\"%s\"},"
+			      "{\"destination\":\"/b\",\"type\":\"bind\",\"source\":\"%s\"},"
+			      "{\"destination\":\"/c\",\"type\":\"bind\",\"source\":\"%s\","
+			      "\"options\":[\"ro\"]}]}",
+			      vol, vol, same, vol);
+	struct error e = ERROR_INIT;
+	struct container *c, *d;
+
+	assert_int_equal(path_mkdir_all(vol, 0755), 0);
+	if (share_init(f->sandbox, &e) < 0)
+		fail_msg("%s", e.text);
+	c = fixture_container(f, "c1", json, nobody, NULL, NULL);
+	d = fixture_container(f, "c2", json, nobody, NULL, NULL);
+	if (share_container(c, &e) < 0 || share_container(d, &e) < 0)
+		fail_msg("%s", e.text);
+	for (int i = 0; i < 3; i++) {
+		assert_string_equal(c->guest_spec->mounts[i]->source,
+				    i == 2 ? GUEST_SHARE_DIR "/@volumes/1"
+					   : GUEST_SHARE_DIR "/@volumes/0");
+		assert_string_equal(d->guest_spec->mounts[i]->source,
+				    c->guest_spec->mounts[i]->source);
+	}
+	share_container_undo(c);
+	assert_false(list_empty(&f->sandbox->volumes));
+	share_container_undo(d);
+	assert_true(list_empty(&f->sandbox->volumes));
+}
+
+/* Where the host's mounts are not shared, what was mounted later is in the caller's namespace
+ * alone. */
+static void test_callers_namespace(void **state)
+{
+	struct fixture *f = *state;
+	autofree char *rootfs = xasprintf("%s/rootfs", f->dir), *vol = xasprintf("%s/vol", f->dir),
+		      *seen = xasprintf("%s/run/shared/c1/rootfs/late", f->dir),
+		      *volume = xasprintf("%s/run/shared/@volumes/0/late", f->dir),
+		      *own = xasprintf("%s/late", rootfs),
+		      *json = xasprintf("{\"ociVersion\":\"1.0.2\",\"root\":{\"path\":\"%s\"},"
+					"\"linux\":{},\"mounts\":[{\"destination\":\"/v\","
+					"\"type\":\"bind\",\"source\":\"%s\"}]}",
+					rootfs, vol);
+	struct error e = ERROR_INIT;
+	struct container *c;
+	autoclose int here = ns_open(0, NS_MOUNT);
+
+	assert_true(path_mkdir_all(rootfs, 0755) == 0 && path_mkdir_all(vol, 0755) == 0);
+	if (share_init(f->sandbox, &e) < 0)
+		fail_msg("%s", e.text);
+	c = fixture_container(f, "c1", json, nobody, NULL, NULL);
+	assert_int_equal(unshare(CLONE_NEWNS), 0);
+	assert_int_equal(mount("late", rootfs, "tmpfs", 0, NULL), 0);
+	assert_int_equal(mount("late", vol, "tmpfs", 0, NULL), 0);
+	assert_int_equal(mkdir(own, 0755), 0);
+	c->init.mnt_ns = ns_open(0, NS_MOUNT);
+	assert_int_equal(ns_join(here, NS_MOUNT, &e), 0);
+	if (share_container(c, &e) < 0)
+		fail_msg("%s", e.text);
+	assert_int_equal(access(own, F_OK), -1); /* we are back */
+	assert_int_equal(access(seen, F_OK), 0);
+	assert_int_equal(access(volume, F_OK), -1);
+	assert_int_equal(mkdir(volume, 0755), 0);
+	share_container_undo(c);
 }
 
 static void test_missing(void **state)
@@ -120,6 +200,8 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test_setup_teardown(test_mounts, setup, fixture_teardown),
+		cmocka_unit_test_setup_teardown(test_volumes, setup, fixture_teardown),
+		cmocka_unit_test_setup_teardown(test_callers_namespace, setup, fixture_teardown),
 		cmocka_unit_test_setup_teardown(test_missing, setup, fixture_teardown),
 	};
 
