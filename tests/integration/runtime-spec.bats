@@ -41,9 +41,14 @@ has() {
 		| .process.cwd = \"/made/here\"
 		| .process.env += [\"FOO=a b\"]
 		| .process.rlimits = [ { type: \"RLIMIT_NOFILE\", soft: 123, hard: 456 }, { type: \"RLIMIT_CORE\", soft: 0, hard: 0 } ]
+		| .process.scheduler = { policy: \"SCHED_BATCH\", nice: 5 }
+		| .process.ioPriority = { class: \"IOPRIO_CLASS_IDLE\", priority: 7 }
 		| .hostname = \"inside\" | .domainname = \"example.org\"
 		| .linux.sysctl = { \"kernel.msgmax\": \"9999\" }
-		| .linux.namespaces += [ { type: \"cgroup\" } ]" '
+		| .linux.personality = { domain: \"LINUX32\" }
+		| .linux.rootfsPropagation = \"shared\"
+		| .linux.timeOffsets = { boottime: { secs: 100000000 } }
+		| .linux.namespaces += [ { type: \"cgroup\" }, { type: \"time\" } ]" '
 		echo "pid=$$"
 		echo "ids=$(id -u):$(id -g):$(id -G)"
 		echo "umask=$(umask)"
@@ -56,11 +61,47 @@ has() {
 		echo "msgmax=$(cat /proc/sys/kernel/msgmax)"
 		echo "cgroup=$(cat /proc/self/cgroup)"
 		ls /proc/1/fd >/tmp/fds & wait; echo "fds=$(tr "\n" " " </tmp/fds)"
-		echo "maps=$(awk "{ print \$1, \$3 }" /proc/self/uid_map)"'
+		echo "maps=$(awk "{ print \$1, \$3 }" /proc/self/uid_map)"
+		echo "nice=$(cut -d " " -f 19 /proc/self/stat) policy=$(cut -d " " -f 41 /proc/self/stat) io=$(ionice -p 1)"
+		echo "machine=$(uname -m)"
+		echo "root=$(awk "\$5 == \"/\" { print substr(\$7, 1, 7) }" /proc/self/mountinfo)"
+		echo "later=$(($(cut -d . -f 1 /proc/uptime) >= 100000000))"'
 	has pid=1 'ids=1000:1001:1001 5 7' umask=0027 oom=321 cwd=/made/here 'env=a b home=/home' \
 		CapInh:0000000000000400 CapPrm:0000000000000400 CapEff:0000000000000400 CapBnd:0000000000000400 \
 		CapAmb:0000000000000400 NoNewPrivs:1 nofile=123:456 core=0:0 \
-		names=inside:example.org msgmax=9999 cgroup=0::/ 'fds=0 1 2 ' 'maps=0 4294967295'
+		names=inside:example.org msgmax=9999 cgroup=0::/ 'fds=0 1 2 ' 'maps=0 4294967295' \
+		'nice=5 policy=3 io=idle' machine=i686 root=shared: later=1
+}
+
+# Each of these walls is tried twice: by a process that has it and by one in the same machine that has not, which gets through.
+@test "privileges: what no_new_privs, capabilities and masks take away is what others have" {
+	local all='["CAP_SYS_ADMIN", "CAP_SETUID", "CAP_SETGID", "CAP_DAC_OVERRIDE", "CAP_MKNOD", "CAP_NET_ADMIN", "CAP_SYS_CHROOT"]'
+	local try='t() { "$@" >/dev/null 2>&1 && echo yes || echo no; }
+		echo "su=$(/suid/su nobody -c true 2>&1 | grep -c "must be suid")"
+		echo "mount=$(t mount -t tmpfs none /mnt) unmask=$(t umount /proc/kcore) node=$(t mknod /tmp/node.$$ c 1 3)"
+		echo "link=$(t ip link set lo down) chroot=$(t chroot / /bin/true) kcore=$(stat -c %t:%T /proc/kcore) keys=$(wc -c </proc/keys)"
+		echo "ns=$(t unshare -m true) sysctl=$(t sh -c "echo 100 >/proc/sys/kernel/msgmni")"'
+
+	mkdir -p "$ROOTFS/suid" "$ROOTFS/mnt"
+	cp /bin/busybox "$ROOTFS/suid/su"
+	chmod 4755 "$ROOTFS/suid/su"
+	BUNDLE_JQ=".process.capabilities = { bounding: $all, effective: $all, permitted: $all }
+		| .linux.maskedPaths = [\"/proc/kcore\", \"/proc/keys\"] | .linux.readonlyPaths = [\"/proc/sys\"]" bundle "$T/w" sleep 600
+	c run -d --bundle "$T/w" w1
+	jq -n --arg s "$try" '{ cwd: "/", env: ["PATH=/bin"], user: { uid: 0, gid: 0 }, args: ["sh", "-c", $s] }' >"$T/free.json"
+	run c exec --process "$T/free.json" w1
+	echo "$output"
+	has su=0 'mount=yes unmask=yes node=yes' 'ns=yes sysctl=no'
+	[[ $output == *"link=yes chroot=yes"* ]]
+	# A second container would be another machine: the masks are asked for again before anybody took them off.
+	c delete --force w1
+	c run -d --bundle "$T/w" w2
+	jq -n --arg s "$try" '{ cwd: "/", env: ["PATH=/bin"], user: { uid: 1000, gid: 1000 }, noNewPrivileges: true,
+		capabilities: { bounding: [], effective: [], permitted: [] }, args: ["sh", "-c", $s] }' >"$T/bound.json"
+	run c exec --process "$T/bound.json" w2
+	echo "$output"
+	has su=1 'mount=no unmask=no node=no' 'link=no chroot=no kcore=1:3 keys=0' 'ns=no sysctl=no'
+	c delete --force w2
 }
 
 @test "the file system: read-only root, mounts and their options, masked and read-only paths, devices" {
@@ -105,13 +146,16 @@ has() {
 
 @test "limits show in the container's cgroup and hold" {
 	probe '.linux.namespaces += [ { type: "cgroup" } ]
-		| .linux.resources = { memory: { limit: 67108864 }, pids: { limit: 12 }, cpu: { quota: 50000, period: 100000, shares: 512 },
-			unified: { "memory.high": "60000000" } }' '
+		| .linux.resources = { memory: { limit: 67108864, reservation: 33554432 }, pids: { limit: 12 },
+			cpu: { quota: 50000, period: 100000, shares: 512, burst: 20000 }, hugepageLimits: [ { pageSize: "2MB", limit: 4194304 } ],
+			unified: { "memory.high": "60000000", "cpuset.cpus": "0" } }' '
 		cd /sys/fs/cgroup
 		echo "memory=$(cat memory.max) high=$(cat memory.high) pids=$(cat pids.max) cpu=$(cat cpu.max) weight=$(cat cpu.weight)"
+		echo "low=$(cat memory.low) burst=$(cat cpu.max.burst) huge=$(cat hugetlb.2MB.max):$(cat hugetlb.2MB.rsvd.max) cpus=$(cat cpuset.cpus.effective)"
+		echo "controllers=$(cat cgroup.controllers)"
 		(i=0; while [ $i -lt 20 ]; do sleep 5 & i=$((i + 1)); done) 2>/tmp/forks
 		read -r line </tmp/forks; echo "forks=$line"'
-	has 'memory=67108864 high=59998208 pids=12 cpu=50000 100000 weight=20'
+	has 'memory=67108864 high=59998208 pids=12 cpu=50000 100000 weight=20' 'low=33554432 burst=20000 huge=4194304:4194304 cpus=0'
 	[[ $output == *"forks=sh: can't fork: Resource temporarily unavailable"* ]]
 	run ! c run --bundle "$(BUNDLE_JQ='.linux.resources.unified = { "memory.nosuch": "1" }' bundle "$T/u" true; echo "$T/u")" u1
 	[[ $output == *memory.nosuch* ]]
@@ -144,6 +188,8 @@ has() {
 }
 
 @test "a user namespace: maps, and files that only its root may reach" {
+	local caps='["CAP_SYS_ADMIN", "CAP_MKNOD", "CAP_SYS_TIME"]'
+
 	mkdir -p "$T/closed/m" "$T/shifted"
 	cp -a "$ROOTFS/." "$T/shifted"
 	chown -R 100000:100000 "$T/shifted"
@@ -152,14 +198,19 @@ has() {
 	probe ".root.path = \"$T/shifted\"
 		| .mounts += [ { destination: \"/m\", type: \"bind\", source: \"$T/closed/m\", options: [\"bind\", \"ro\"] },
 			{ destination: \"/dev/mqueue\", type: \"mqueue\", source: \"mqueue\" } ]
+		| .process.capabilities = { bounding: $caps, effective: $caps, permitted: $caps }
 		| .linux.namespaces += [ { type: \"user\" } ]
 		| .linux.uidMappings = [ { containerID: 0, hostID: 100000, size: 65536 } ]
 		| .linux.gidMappings = [ { containerID: 0, hostID: 100000, size: 65536 } ]" '
 		echo "map=$(awk "{ print \$1, \$2, \$3 }" /proc/self/uid_map)"
 		echo "root=$(stat -c %u /bin/busybox) bind=$(cat /m/file)"
 		echo "names=$(hostname) queues=$(stat -f -c %t /dev/mqueue)"
-		touch /etc/mine && echo "made=$(stat -c %u:%g /etc/mine)"'
-	has 'map=0 100000 65536' 'root=0 bind=inside' 'names=guest queues=19800202' made=0:0
+		touch /etc/mine && echo "made=$(stat -c %u:%g /etc/mine)"
+		t() { "$@" >/dev/null 2>&1 && echo yes || echo no; }
+		echo "node=$(t mknod /tmp/null c 1 3) time=$(date -s 2035-01-01 >/dev/null 2>&1; date +%Y | grep -c 2035) host=$(t hostname other) proc=$(t sh -c "echo 1 >/proc/sys/vm/drop_caches")"
+		echo "mount=$(t mount -t tmpfs none /tmp) disk=$(t mount -t virtiofs kataShared /tmp)"'
+	has 'map=0 100000 65536' 'root=0 bind=inside' 'names=guest queues=19800202' made=0:0 \
+		'node=no time=0 host=yes proc=no' 'mount=yes disk=no'
 	[ "$(stat -c %u:%g "$T/shifted/etc/mine")" = 100000:100000 ]
 	chmod 700 "$T/closed"
 }
