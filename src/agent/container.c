@@ -5,6 +5,7 @@
 #include "agent/agent.h"
 #include "agent/console.h"
 #include "agent/ctr.h"
+#include "agent/hooks.h"
 #include "agent/spec_devices.h"
 
 #include "rpc/ttrpc.h"
@@ -214,23 +215,23 @@ static int borrow_pidns(struct container *c, const char *id, int *ret_fd, struct
 }
 
 static int container_launch(struct container *c, const Grpc__CreateContainerRequest *req,
-			    struct rpc_call *call, struct error *e)
+			    const Grpc__Spec *spec, struct rpc_call *call, struct error *e)
 {
 	bool borrows = !str_empty(req->pidns_container);
 	bool shares = req->sandbox_pidns && !borrows;
 	const struct process_request pr = {
 		.exec_id = "",
-		.process = req->oci->process,
+		.process = spec->process,
 		.port = { req->stdin_port, req->stdout_port, req->stderr_port },
 	};
 	struct ctr_request rq = {
 		.id = c->id,
-		.spec = req->oci,
+		.spec = spec,
 		.bundle = c->bundle,
 		.string_user = req->string_user,
 	};
 
-	sandbox_shared_ns(&c->agent->sandbox, req->oci, shares, &rq.shared);
+	sandbox_shared_ns(&c->agent->sandbox, spec, shares, &rq.shared);
 	if (borrows) {
 		int r = borrow_pidns(c, req->pidns_container, &rq.shared.pid, e);
 
@@ -257,6 +258,27 @@ int container_ready(struct container *c, struct process *init, struct error *e)
 	return r;
 }
 
+/* With the guest's own hooks in its specification. */
+static int launch_with_hooks(struct container *c, const Grpc__CreateContainerRequest *req,
+			     struct rpc_call *call, struct error *e)
+{
+	const Grpc__Hooks *more = c->agent->sandbox.hooks;
+	oci_spec *merged = more ? hooks_merge(req->oci, more) : NULL;
+	const oci_spec *spec = merged ? merged : req->oci;
+	int r = more && !merged ? error_plain(e, ENOMEM, "no memory for the specification") : 0;
+
+	if (r == 0)
+		r = remember_spec(c, spec, e);
+	if (r == 0)
+		c->hook_kinds = hooks_kinds(spec);
+	if (r == 0 && c->hook_kinds)
+		r = hooks_prepare(c, spec, e);
+	if (r == 0)
+		r = container_launch(c, req, spec, call, e);
+	oci_spec_free(merged);
+	return r;
+}
+
 /* The devices are there and the storages are mounted, or not. */
 static void storages_ready(void *data, const struct error *e, const struct device_node *nodes)
 {
@@ -273,9 +295,7 @@ static void storages_ready(void *data, const struct error *e, const struct devic
 	if (r >= 0)
 		r = spec_set_devices(req->oci, req->devices, nodes, req->n_devices, &why);
 	if (r >= 0)
-		r = remember_spec(c, req->oci, &why);
-	if (r >= 0)
-		r = container_launch(c, req, call, &why);
+		r = launch_with_hooks(c, req, call, &why);
 	if (r >= 0)
 		return;
 	container_failed(c, call, &why);
@@ -477,6 +497,7 @@ static void container_free(struct container *c)
 	c->agent->containers.n--;
 	ctr_pins_done(&c->pins);
 	pending_fail_all(&c->freezers, ENOENT, "the container was removed");
+	hook_run_free(c->hooks);
 	free(c->spec);
 	free(c->cgroup);
 	free(c->bundle);
@@ -510,11 +531,39 @@ static bool all_reaped(const struct container *c)
 	return true;
 }
 
+static void removed(void *data);
+
+static void on_poststop(void *data, const struct error *why)
+{
+	struct container *c = data;
+
+	c->hooks = NULL;
+	removed(c);
+}
+
+/* True if the removal goes on when they are over. */
+static bool run_poststop_hooks(struct container *c)
+{
+	struct error e = ERROR_INIT;
+
+	if (!(c->hook_kinds & HOOKS_POSTSTOP) || c->hooks_ran)
+		return false;
+	c->hooks_ran = true;
+	c->hooks = hooks_start(c, HOOKS_POSTSTOP, "stopped", 0, on_poststop, c, &e);
+	if (!c->hooks)
+		log_warn("container %s: %s", c->id, e.text);
+	return c->hooks;
+}
+
 static void removed(void *data)
 {
 	struct container *c = data;
 	struct pending *p;
-	int r = path_remove_tree_at(AT_FDCWD, c->bundle);
+	int r;
+
+	if (run_poststop_hooks(c))
+		return;
+	r = path_remove_tree_at(AT_FDCWD, c->bundle);
 
 	if (r < 0)
 		log_warn("container %s: remove %s: %s", c->id, c->bundle, strerror(-r));

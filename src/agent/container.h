@@ -53,8 +53,11 @@ struct container {
 	bool lends_pidns; /* its pid namespace is to be, or is, the sandbox's */
 	bool removing;
 	struct pending_list removers, freezers;
-	bool frozen;          /* asked to be */
-	struct ctr_pins pins; /* the namespaces execs join */
+	bool frozen;            /* asked to be */
+	struct ctr_pins pins;   /* the namespaces execs join */
+	uint32_t hook_kinds;    /* hooks.h */
+	struct hook_run *hooks; /* its poststop hooks that are running */
+	bool hooks_ran;         /* poststop */
 	struct loop_source *remove_again, *remove_timeout;
 	struct rpc_call *failed_call; /* CreateContainer, answered with... */
 	struct error *failure;        /* ...this once nothing is left */

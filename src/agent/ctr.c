@@ -318,7 +318,7 @@ int ctr_report_recv(int sync, struct ctr_report *ret, int *ret_master)
 		return 0;
 	if (n < 0)
 		return (int)n;
-	if (n != sizeof(rp) || (rp.type != CTR_READY && rp.type != CTR_ERROR))
+	if (n != sizeof(rp) || rp.type < CTR_READY || rp.type > CTR_HOOKS)
 		return -EPROTO;
 	rp.text[sizeof(rp.text) - 1] = '\0';
 	*ret = rp;

@@ -10,6 +10,9 @@
  * ctr_release lets a READY child go on; after that either the socket ends without a message (the
  * program runs: the child's end is close-on-exec) or an ERROR comes.
  *
+ * A spec with prestart or createRuntime hooks makes the child send HOOKS before READY, when its
+ * namespaces are there: the caller runs them and then lets it go on with ctr_release.
+ *
  *   ctr_create -> READY -> ctr_pins_open -> ctr_release -> end of file -> ... -> the pid is reaped
  * -> ctr_cgroup_remove ctr_exec   -> READY -> ctr_release -> end of file -> ... -> the pid is
  * reaped
@@ -40,7 +43,7 @@
 #include <stdint.h>
 #include <sys/types.h>
 
-enum ctr_report_type { CTR_READY = 1, CTR_ERROR };
+enum ctr_report_type { CTR_READY = 1, CTR_ERROR, CTR_HOOKS };
 
 struct ctr_report {
 	uint32_t type;

@@ -173,9 +173,23 @@ static int hide_from_others(struct ctr_setup *s, struct error *e)
 							 : 0;
 }
 
+static int report(struct ctr_setup *s, enum ctr_report_type type, const struct error *e)
+{
+	struct ctr_report rp = { .type = (uint32_t)type, .code = e ? e->code : 0 };
+	ssize_t n;
+
+	if (e)
+		memcpy(rp.text, e->text, sizeof(rp.text));
+	n = fd_send(s->sync, &rp, sizeof(rp), &s->pty_master,
+		    type == CTR_READY && s->pty_master >= 0 ? 1 : 0);
+	s->pty_master = fd_close(s->pty_master);
+	return n < 0 ? (int)n : 0;
+}
+
 static int run_hooks(struct ctr_setup *s, enum oci_hook_kind kind, const char *status,
 		     struct error *e)
 {
+	autofree char *annotations = NULL;
 	struct oci_state st = {
 		.id = s->rq->id,
 		.status = status,
@@ -183,7 +197,23 @@ static int run_hooks(struct ctr_setup *s, enum oci_hook_kind kind, const char *s
 		.pid = getpid(),
 	};
 
-	return oci_hooks_count(s->spec, kind) ? oci_hooks_run(s->spec, kind, &st, -1, e) : 0;
+	if (!oci_hooks_count(s->spec, kind))
+		return 0;
+	annotations = oci_annotations_json(s->spec);
+	st.annotations_json = annotations;
+	return oci_hooks_run(s->spec, kind, &st, -1, e);
+}
+
+/* They run outside, in the agent's namespaces, before the root is entered. */
+static int runtime_hooks(struct ctr_setup *s, struct error *e)
+{
+	int r;
+
+	if (!oci_hooks_count(s->spec, OCI_HOOK_PRESTART) &&
+	    !oci_hooks_count(s->spec, OCI_HOOK_CREATE_RUNTIME))
+		return 0;
+	r = report(s, CTR_HOOKS, NULL);
+	return r < 0 ? error_set(e, r, "report") : await_parent(s, e);
 }
 
 static int create_container_hooks(struct ctr_setup *s, struct error *e)
@@ -232,19 +262,6 @@ static int late_seccomp(struct ctr_setup *s, struct error *e)
 	return s->process->nonewprivileges ? ctr_seccomp_install(s, e) : 0;
 }
 
-static int report(struct ctr_setup *s, enum ctr_report_type type, const struct error *e)
-{
-	struct ctr_report rp = { .type = (uint32_t)type, .code = e ? e->code : 0 };
-	ssize_t n;
-
-	if (e)
-		memcpy(rp.text, e->text, sizeof(rp.text));
-	n = fd_send(s->sync, &rp, sizeof(rp), &s->pty_master,
-		    type == CTR_READY && s->pty_master >= 0 ? 1 : 0);
-	s->pty_master = fd_close(s->pty_master);
-	return n < 0 ? (int)n : 0;
-}
-
 static int ready(struct ctr_setup *s, struct error *e)
 {
 	int r = report(s, CTR_READY, NULL);
@@ -253,12 +270,14 @@ static int ready(struct ctr_setup *s, struct error *e)
 }
 
 static step_fn *const create_steps[] = {
-	reset_signals,          close_descriptors, open_proc,           place_stdio,
-	await_parent,           join_cgroup,       ctr_seccomp_connect, ctr_ns_join,
-	ctr_ns_become_root,     hide_from_others,  ctr_ns_make,         ctr_root_open,
-	ctr_root_mounts,        ctr_dev_populate,  ctr_term_open,       ctr_term_bind_console,
-	create_container_hooks, ctr_root_hide,     ctr_root_enter,      ctr_term_attach,
-	ctr_ns_names,           set_sysctls,
+	reset_signals,         close_descriptors, open_proc,
+	place_stdio,           await_parent,      join_cgroup,
+	ctr_seccomp_connect,   ctr_ns_join,       ctr_ns_become_root,
+	hide_from_others,      ctr_ns_make,       ctr_root_open,
+	ctr_root_mounts,       ctr_dev_populate,  ctr_term_open,
+	ctr_term_bind_console, runtime_hooks,     create_container_hooks,
+	ctr_root_hide,         ctr_root_enter,    ctr_term_attach,
+	ctr_ns_names,          set_sysctls,
 };
 
 static step_fn *const exec_steps[] = {

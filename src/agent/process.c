@@ -4,6 +4,7 @@
 
 #include "agent/agent.h"
 #include "agent/ctr.h"
+#include "agent/hooks.h"
 
 #include "rpc/ttrpc.h"
 
@@ -50,6 +51,7 @@ void process_free(struct process *p)
 	pending_fail_all(&p->waiters, ENOENT, "the process was removed");
 	procio_done(&p->io);
 	close_sync(p);
+	hook_run_free(p->hooks);
 	list_del(&p->link);
 	p->ctr->agent->containers.nprocesses--;
 	free(p->exec_id);
@@ -128,6 +130,7 @@ static void process_failed(struct process *p, enum process_state was, const stru
 	struct rpc_call *call = take_ptr(p->call);
 
 	close_sync(p);
+	hook_run_free(take_ptr(p->hooks));
 	if (p->state != PROCESS_EXITED)
 		kill(p->pid, SIGKILL);
 	if (is_init(p) && was == PROCESS_SETTING_UP) {
@@ -165,6 +168,48 @@ static int on_ready(struct process *p, int master, struct error *e)
 	return 0;
 }
 
+static void on_create_hooks(void *data, const struct error *why)
+{
+	struct process *p = data;
+	struct error e = ERROR_INIT;
+
+	p->hooks = NULL;
+	if (why || ctr_release(p->sync, &e) < 0)
+		process_failed(p, p->state, why ? why : &e);
+}
+
+/* The namespaces are there. */
+static int run_create_hooks(struct process *p, struct error *e)
+{
+	if (p->hooks || !is_init(p))
+		return error_plain(e, EPROTO, "the set-up asked for hooks twice");
+	p->hooks = hooks_start(p->ctr, HOOKS_CREATE, "creating", p->pid, on_create_hooks, p, e);
+	return p->hooks ? 0 : -EIO;
+}
+
+static void on_poststart(void *data, const struct error *why)
+{
+	struct process *p = data;
+
+	p->hooks = NULL;
+	answer(p, "StartContainer");
+}
+
+/* Their failures are only logged. */
+static void run_poststart_hooks(struct process *p)
+{
+	struct error e = ERROR_INIT;
+
+	if (is_init(p) && p->ctr->hook_kinds & HOOKS_POSTSTART) {
+		p->hooks = hooks_start(p->ctr, HOOKS_POSTSTART, "running", p->pid, on_poststart, p,
+				       &e);
+		if (!p->hooks)
+			log_warn("container %s: %s", p->ctr->id, e.text);
+	}
+	if (!p->hooks)
+		answer(p, is_init(p) ? "StartContainer" : "ExecProcess");
+}
+
 static void on_report(struct process *p, const struct ctr_report *rp, int master)
 {
 	enum process_state was = p->state;
@@ -176,6 +221,11 @@ static void on_report(struct process *p, const struct ctr_report *rp, int master
 		return;
 	}
 	fd_close(master);
+	if (rp->type == CTR_HOOKS && was == PROCESS_SETTING_UP) {
+		if (run_create_hooks(p, &e) < 0)
+			process_failed(p, was, &e);
+		return;
+	}
 	if (rp->type == CTR_ERROR)
 		error_plain(&e, rp->code ? rp->code : EIO, "%s", rp->text);
 	else
@@ -193,7 +243,7 @@ static void on_sync_end(struct process *p)
 	case PROCESS_STARTING:
 		p->state = PROCESS_RUNNING;
 		close_sync(p);
-		answer(p, is_init(p) ? "StartContainer" : "ExecProcess");
+		run_poststart_hooks(p);
 		break;
 	case PROCESS_SETTING_UP:
 		error_plain(
@@ -267,7 +317,8 @@ void process_exited(struct process *p, int wait_status)
 	p->exit_code = proc_exit_code(wait_status);
 	p->state = PROCESS_EXITED;
 	close_sync(p);
-	if (p->call)
+	/* One that ran waits for its poststart hooks. */
+	if (p->call && was != PROCESS_RUNNING)
 		ended_early(p, was);
 	marks_add(&p->ctr->agent->marks, 0, "a process has ended");
 	log_debug("container %s %s: pid %d ended with status %d", p->ctr->id,

@@ -7,7 +7,8 @@
  *        +--ERROR, end------+------------------+--> failed, then EXITED when reaped
  *
  * An exec'd process is started as soon as it is READY. The set-up runs in a child (ctr.h); its
- * socket tells how it goes.
+ * socket tells how it goes. Hooks of an init (hooks.h) hold it up in SETTING_UP, and the answer to
+ * its start in RUNNING.
  */
 #pragma once
 
@@ -48,6 +49,7 @@ struct process {
 	bool waited;           /* somebody has been told the exit status */
 	struct pending_list waiters;
 	struct procio io;
+	struct hook_run *hooks; /* that are running; NULL: none */
 };
 
 /* What both kinds of process need to get going. */

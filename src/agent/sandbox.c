@@ -4,6 +4,7 @@
 
 #include "agent/conf.h"
 #include "agent/ctr.h"
+#include "agent/hooks.h"
 
 #include "rpc/ttrpc.h"
 
@@ -49,8 +50,8 @@ static int check_request(const struct sandbox *s, const Grpc__CreateSandboxReque
 	if (strlen(req->hostname) > HOST_NAME_MAX)
 		return error_plain(e, EINVAL, "hostname \"%.70s...\" is longer than %d",
 				   req->hostname, HOST_NAME_MAX);
-	if (!str_empty(req->guest_hook_path))
-		return error_plain(e, EOPNOTSUPP, "guest hooks (%s) are not supported",
+	if (!str_empty(req->guest_hook_path) && *req->guest_hook_path != '/')
+		return error_plain(e, EINVAL, "guest_hook_path \"%.128s\" is not absolute",
 				   req->guest_hook_path);
 	return id_check(req->sandbox_id, "sandbox id", e);
 }
@@ -161,9 +162,14 @@ static int write_resolv_conf(struct sandbox *s, const Grpc__CreateSandboxRequest
 	return r < 0 ? error_set(e, r, "%s", path) : 0;
 }
 
+static int find_hooks(struct sandbox *s, const Grpc__CreateSandboxRequest *req, struct error *e)
+{
+	return str_empty(req->guest_hook_path) ? 0 : hooks_scan(req->guest_hook_path, &s->hooks, e);
+}
+
 static int (*const create_steps[])(struct sandbox *, const Grpc__CreateSandboxRequest *,
 				   struct error *) = {
-	load_modules, make_dirs, make_namespaces, hold_pidns, write_resolv_conf,
+	load_modules, make_dirs, make_namespaces, find_hooks, hold_pidns, write_resolv_conf,
 };
 
 /* What was made, but for the storages' own books. */
@@ -177,6 +183,9 @@ static void sandbox_undo(struct sandbox *s)
 	if (s->holder >= 0)
 		proc_pidfd_signal(s->holder, SIGKILL);
 	s->holder = fd_close(s->holder);
+	if (s->hooks)
+		protobuf_c_message_free_unpacked(&s->hooks->base, NULL);
+	s->hooks = NULL;
 	free(s->id);
 	s->id = NULL;
 	s->created = s->creating = false;

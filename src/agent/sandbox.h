@@ -25,6 +25,7 @@ struct ctr_shared_ns;
 struct jobs;
 struct rpc_call;
 typedef struct Grpc__CreateSandboxRequest Grpc__CreateSandboxRequest;
+typedef struct Grpc__Hooks Grpc__Hooks;
 typedef struct Grpc__Spec Grpc__Spec;
 
 struct sandbox {
@@ -35,7 +36,8 @@ struct sandbox {
 	int holder;             /* pidfd of the process that holds pid; -1: a container does */
 	struct storages storages;
 	struct sharedirs shared;
-	struct strv refs; /* the sandbox's own storages */
+	struct strv refs;   /* the sandbox's own storages */
+	Grpc__Hooks *hooks; /* of the guest, for every container; NULL: none */
 };
 
 void sandbox_init(struct sandbox *s, const struct agent_conf *conf, struct jobs *jobs);

@@ -69,6 +69,7 @@
 #define LIMIT_AGENT_JSON MIB(32) /* a request or an answer as the command line has it */
 #define LIMIT_AGENT_MODULE_LIST KIB(64)
 #define LIMIT_AGENT_CGROUP_FILE KIB(64)
+#define LIMIT_AGENT_HOOKS 64 /* of a kind, in a directory of the guest */
 #define LIMIT_AGENT_POLICY MIB(1)
 #define LIMIT_AGENT_METRICS MIB(1)       /* bytes of a GetMetrics answer */
 #define LIMIT_AGENT_DIAGNOSTIC KIB(4)    /* bytes of a GetDiagnosticData answer */

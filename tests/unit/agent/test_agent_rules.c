@@ -14,6 +14,7 @@
 #include "base/limits.h"
 #include "base/loop.h"
 #include "base/mem.h"
+#include "base/path.h"
 #include "base/str.h"
 
 #include <errno.h>
@@ -78,13 +79,14 @@ static void assert_refused(int r, const struct error *e, int err, const char *wo
 		fail_msg("\"%s\" does not say \"%s\"", e->text, words);
 }
 
-static void create_sandbox(bool pidns)
+static void create_sandbox(bool pidns, const char *hooks)
 {
 	Grpc__CreateSandboxRequest rq = GRPC__CREATE_SANDBOX_REQUEST__INIT;
 	struct error e = ERROR_INIT;
 
 	rq.sandbox_id = (char *)"rules";
 	rq.sandbox_pidns = pidns;
+	rq.guest_hook_path = (char *)hooks;
 	ok(guestlike_call(&g, "CreateSandbox", &rq.base, NULL, &e), &e);
 }
 
@@ -112,7 +114,7 @@ static void test_policy_blocks_exec(void **state)
 	const struct guestlike_run r = { .id = "a", .exec_id = "e", .command = "true" };
 	struct error e = ERROR_INIT;
 
-	create_sandbox(false);
+	create_sandbox(false, "");
 	start_command("a", "sleep 100");
 	assert_refused(guestlike_create(&g, &r, &e), &e, EPERM,
 		       "ExecProcessRequest is blocked by policy");
@@ -183,7 +185,7 @@ static void test_held_pid_namespace(void **state)
 				   alone = { .id = "p3", .command = "echo $$" };
 	autofree char *seen = NULL;
 
-	create_sandbox(true);
+	create_sandbox(true, "");
 	start(&first);
 	start(&second);
 	assert_int_equal(guestlike_wait(&g, "p2", ""), 0);
@@ -200,6 +202,84 @@ static void test_held_pid_namespace(void **state)
 	start(&second);
 	assert_int_equal(guestlike_wait(&g, "p2", ""), 0);
 	destroy("p2");
+}
+
+/* --- hooks of the guest --- */
+
+/* A program that says what it is and what it was told, in the file "told" or the one that its
+ * caller's kind names. */
+static void write_hook(const char *kind, const char *name, const char *more)
+{
+	autofree char *dir = xasprintf("%s/%s", g.dir, kind);
+	autofree char *path = xasprintf("%s/%s", dir, name);
+	autofree char *text =
+		xasprintf("#!/bin/sh\necho \"$0 $1\" >>%s/told; cat >%s/%s.json\n%s\n", g.dir,
+			  g.dir, kind, more);
+
+	assert_int_equal(path_mkdir_all(dir, 0755), 0);
+	assert_int_equal(file_replace_at(AT_FDCWD, path, text, strlen(text), 0755), 0);
+}
+
+static char *read_file(const char *name)
+{
+	autofree char *path = xasprintf("%s/%s", g.dir, name);
+	char *text = NULL;
+
+	assert_int_equal(file_read_at(AT_FDCWD, path, MIB(1), &text, NULL), 0);
+	return text;
+}
+
+static void write_hooks(void)
+{
+	write_hook("prestart", "10-first",
+		   "[ -f \"$(sed 's/.*\"bundle\":\"\\([^\"]*\\).*/\\1/' "
+		   "\"${0%/*}\"/../prestart.json)/config.json\" ] || exit 1");
+	write_hook("prestart", "20-second",
+		   "[ ! -e \"${0%/*}/../fail\" ] || { echo no way; exit 3; }");
+	write_hook("poststart", "slow", "sleep 0.5; false");
+	write_hook("poststop", "last", "");
+}
+
+/* In their order, with the state; that of the guest is the one that counts for a failure. */
+static void test_hooks(void **state)
+{
+	autofree char *told = NULL, *first = NULL, *last = NULL;
+	struct error e = ERROR_INIT;
+	const struct guestlike_run r = { .id = "h", .command = "exit 7" };
+
+	write_hooks();
+	create_sandbox(false, g.dir);
+	create(&r);
+	first = read_file("prestart.json");
+	assert_non_null(strstr(first, "\"status\":\"creating\""));
+	assert_non_null(strstr(first, "\"id\":\"h\""));
+	ok(guestlike_begin(&g, "h", &e), &e);
+	/* It is over before its poststart hook, and the start a success all the same. */
+	assert_int_equal(guestlike_wait(&g, "h", ""), 7);
+	destroy("h");
+	last = read_file("poststop.json");
+	assert_non_null(strstr(last, "\"status\":\"stopped\""));
+	told = read_file("told");
+	for (const char *want = "first\0second\0slow\0last\0", *at = told; *want;
+	     want += strlen(want) + 1) {
+		at = strstr(at, want);
+		if (!at)
+			fail_msg("no %s in its place: %s", want, told);
+	}
+}
+
+static void test_hook_that_fails(void **state)
+{
+	const struct guestlike_run r = { .id = "f", .command = "true" };
+	autofree char *path = xasprintf("%s/fail", g.dir);
+	struct error e = ERROR_INIT;
+
+	assert_int_equal(file_replace_at(AT_FDCWD, path, "", 0, 0600), 0);
+	assert_refused(guestlike_create(&g, &r, &e), &e, EIO, "20-second: exit status 3: no way");
+	unlink(path);
+	/* Nothing is left of it, not even the name. */
+	start(&r);
+	destroy("f");
 }
 
 /* --- what the agent tells --- */
@@ -477,6 +557,10 @@ int main(int argc, char **argv)
 		cmocka_unit_test(test_policy_withholds_streams),
 		cmocka_unit_test(test_policy_is_set_once),
 	};
+	const struct CMUnitTest with_hooks[] = {
+		cmocka_unit_test(test_hooks),
+		cmocka_unit_test(test_hook_that_fails),
+	};
 	const struct CMUnitTest free_of_it[] = {
 		cmocka_unit_test(test_held_pid_namespace),
 		cmocka_unit_test(test_metrics),
@@ -500,5 +584,7 @@ int main(int argc, char **argv)
 	r = run_group(argv[1], "policy", under_policy, ARRAY_SIZE(under_policy));
 	unlink(path);
 	g.policy = NULL;
+	if (!r)
+		r = run_group(argv[1], "hooks", with_hooks, ARRAY_SIZE(with_hooks));
 	return r ? r : run_group(argv[1], "rules", free_of_it, ARRAY_SIZE(free_of_it));
 }
