@@ -212,6 +212,16 @@ static const char *item_name(const struct item *items, size_t n, const char *key
 	return NULL;
 }
 
+/* Takes the next word off *at; NULL if there is none. */
+static char *take_word(char **at)
+{
+	char *word = strsep(at, " ");
+
+	while (word && !*word)
+		word = strsep(at, " ");
+	return word;
+}
+
 /* Lines "key: value"; @kilo is what "kB" behind one stands for. */
 static void put_items(struct out *o, const char *path, const char *name, const char *help,
 		      const struct item *items, size_t n, unsigned kilo)
@@ -246,10 +256,8 @@ static void put_columns(struct out *o, const char *name, const char *key, const 
 
 	label(thing, tmp);
 	for (size_t i = 0; i < c.n; i++) {
-		char *word = strsep(&rest, " ");
+		const char *word = take_word(&rest);
 
-		while (word && !*word)
-			word = strsep(&rest, " ");
 		if (!word)
 			return;
 		put(o, "%s{%s=\"%s\",item=\"%s\"} %llu\n", name, key, tmp, c.names[i],
@@ -259,24 +267,33 @@ static void put_columns(struct out *o, const char *name, const char *key, const 
 
 /* --- the agent --- */
 
-struct own_stat {
-	unsigned long utime, stime, vsize;
-	long cutime, cstime, threads, rss;
+/* Fields of /proc/PID/stat behind the name, counted from 0: see proc(5). */
+enum {
+	STAT_UTIME = 11,
+	STAT_STIME,
+	STAT_CUTIME,
+	STAT_CSTIME,
+	STAT_THREADS = 17,
+	STAT_VSIZE = 20,
+	STAT_RSS,
+	STAT_FIELDS
 };
 
-/* Of /proc/self/stat, behind the name: see proc(5). */
-static int read_own_stat(struct own_stat *s)
+static int read_own_stat(uint64_t fields[STAT_FIELDS])
 {
 	autofree char *text = read_proc("/proc/self/stat");
 	char *rest = text ? strrchr(text, ')') : NULL;
 
-	if (!rest ||
-	    sscanf(rest + 1,
-		   " %*c %*d %*d %*d %*d %*d %*u %*u %*u %*u %*u %lu %lu %ld %ld %*d %*d %ld %*d "
-		   "%*u %lu %ld",
-		   &s->utime, &s->stime, &s->cutime, &s->cstime, &s->threads, &s->vsize,
-		   &s->rss) != 7)
+	if (!rest || !rest[1])
 		return -EINVAL;
+	rest += 2;
+	for (size_t i = 0; i < STAT_FIELDS; i++) {
+		const char *word = take_word(&rest);
+
+		if (!word)
+			return -EINVAL;
+		fields[i] = strtoull(word, NULL, 10);
+	}
 	return 0;
 }
 
@@ -287,32 +304,46 @@ static void put_number(struct out *o, const char *name, const char *type, const 
 	put(o, "%s %llu\n", name, (unsigned long long)value);
 }
 
+/* One sample for each of these fields. */
+static void put_own_stat(struct out *o, const uint64_t fields[STAT_FIELDS])
+{
+	static const char name[] = "kata_agent_proc_stat";
+	static const struct {
+		int field;
+		const char *item;
+	} items[] = {
+		{ STAT_UTIME, "utime" },
+		{ STAT_STIME, "stime" },
+		{ STAT_CUTIME, "cutime" },
+		{ STAT_CSTIME, "cstime" },
+	};
+
+	family(o, name, "gauge", "Processor time of the agent and its children, ticks");
+	for (size_t i = 0; i < ARRAY_SIZE(items); i++)
+		put(o, "%s{item=\"%s\"} %llu\n", name, items[i].item,
+		    (unsigned long long)fields[items[i].field]);
+}
+
 static void put_agent(struct out *o, uint64_t scrapes)
 {
-	long hz = sysconf(_SC_CLK_TCK);
-	struct own_stat s;
+	uint64_t hz = (uint64_t)sysconf(_SC_CLK_TCK), s[STAT_FIELDS];
 
 	put_number(o, "kata_agent_scrape_count", "counter", "Times the metrics were asked for",
 		   scrapes);
-	if (read_own_stat(&s) == 0) {
-		static const char stat[] = "kata_agent_proc_stat";
-		unsigned long ticks = s.utime + s.stime;
+	if (read_own_stat(s) == 0) {
+		uint64_t ticks = s[STAT_UTIME] + s[STAT_STIME];
 
 		put_number(o, "kata_agent_threads", "gauge", "Threads of the agent",
-			   (uint64_t)s.threads);
+			   s[STAT_THREADS]);
 		family(o, "kata_agent_total_time", "gauge", "Processor time of the agent, seconds");
-		put(o, "kata_agent_total_time %lu.%02lu\n", ticks / (unsigned long)hz,
-		    ticks % (unsigned long)hz * 100 / (unsigned long)hz);
+		put(o, "kata_agent_total_time %llu.%02llu\n", (unsigned long long)(ticks / hz),
+		    (unsigned long long)(ticks % hz * 100 / hz));
 		put_number(o, "kata_agent_total_vm", "gauge", "Virtual memory of the agent, bytes",
-			   s.vsize);
+			   s[STAT_VSIZE]);
 		put_number(o, "kata_agent_total_rss", "gauge",
 			   "Resident memory of the agent, bytes",
-			   (uint64_t)s.rss * (uint64_t)sysconf(_SC_PAGESIZE));
-		family(o, stat, "gauge", "Processor time of the agent and its children, ticks");
-		put(o, "%s{item=\"utime\"} %lu\n%s{item=\"stime\"} %lu\n", stat, s.utime, stat,
-		    s.stime);
-		put(o, "%s{item=\"cutime\"} %ld\n%s{item=\"cstime\"} %ld\n", stat, s.cutime, stat,
-		    s.cstime);
+			   s[STAT_RSS] * (uint64_t)sysconf(_SC_PAGESIZE));
+		put_own_stat(o, s);
 	}
 	put_items(o, "/proc/self/status", "kata_agent_proc_status", "Status of the agent",
 		  status_items, ARRAY_SIZE(status_items), 1);
@@ -322,20 +353,30 @@ static void put_agent(struct out *o, uint64_t scrapes)
 
 /* --- the guest --- */
 
+/* "0.08 0.03 0.05 1/123 4567" */
 static void put_load(struct out *o)
 {
-	autofree char *text = read_proc("/proc/loadavg");
 	static const char load[] = "kata_guest_load", tasks[] = "kata_guest_tasks";
-	char one[16], five[16], fifteen[16];
-	unsigned running, all;
+	static const char *const items[] = { "load1", "load5", "load15" };
+	autofree char *text = read_proc("/proc/loadavg");
+	char *at = text, *all;
+	const char *running;
 
-	if (!text || sscanf(text, "%15s %15s %15s %u/%u", one, five, fifteen, &running, &all) != 5)
+	if (!text)
 		return;
 	family(o, load, "gauge", "Load of the guest");
-	put(o, "%s{item=\"load1\"} %s\n%s{item=\"load5\"} %s\n%s{item=\"load15\"} %s\n", load, one,
-	    load, five, load, fifteen);
+	for (size_t i = 0; i < ARRAY_SIZE(items); i++) {
+		const char *word = take_word(&at);
+
+		if (word)
+			put(o, "%s{item=\"%s\"} %s\n", load, items[i], word);
+	}
+	all = take_word(&at);
+	running = strsep(&all, "/");
+	if (!running || !all)
+		return;
 	family(o, tasks, "gauge", "Tasks of the guest, running and all");
-	put(o, "%s{item=\"cur\"} %u\n%s{item=\"max\"} %u\n", tasks, running, tasks, all);
+	put(o, "%s{item=\"cur\"} %s\n%s{item=\"max\"} %s\n", tasks, running, tasks, all);
 }
 
 static void put_cpus(struct out *o)
@@ -386,11 +427,13 @@ static void put_disks(struct out *o)
 		return;
 	family(o, name, "gauge", "Disks of the guest");
 	while ((line = next_line(&at))) {
-		char disk[64];
-		int n = 0;
+		const char *disk = NULL;
 
-		if (sscanf(line, " %*u %*u %63s %n", disk, &n) == 1 && n)
-			put_columns(o, name, "disk", disk, COLUMNS(disk_names), line + n, 1);
+		/* Behind its two numbers. */
+		for (int i = 0; i < 3; i++)
+			disk = take_word(&line);
+		if (disk && line)
+			put_columns(o, name, "disk", disk, COLUMNS(disk_names), line, 1);
 	}
 }
 
