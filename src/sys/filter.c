@@ -4,6 +4,7 @@
 
 #include "base/error.h"
 #include "base/str.h"
+#include "sys/filter_names.h"
 #include "sys/filter_rules.h"
 
 #include <errno.h>
@@ -116,7 +117,7 @@ int filter_new(const char *action, const uint32_t *err, struct filter **ret, str
 	/* Not even the listener could be handed over. */
 	if (f->default_action == SCMP_ACT_NOTIFY)
 		return error_plain(e, EINVAL, "seccomp: SCMP_ACT_NOTIFY cannot be the default");
-	f->arch[f->narchs++] = seccomp_arch_native();
+	f->arch[f->narchs++] = filter_arch_native();
 	*ret = take_ptr(f);
 	return 0;
 }
@@ -135,7 +136,7 @@ int filter_add_arch(struct filter *f, const char *arch, struct error *e)
 
 	if (!a)
 		return -EINVAL;
-	if (a->value == ARCH_FOREIGN)
+	if (!filter_arch_runs(a->value))
 		return 0;
 	for (size_t i = 0; i < f->narchs; i++) {
 		if (f->arch[i] == a->value)

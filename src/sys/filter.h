@@ -2,10 +2,10 @@
 /*
  * filter - seccomp filters: rules by the runtime spec's names, compiled to BPF, installed later.
  *
- * The names and numbers of system calls come from libseccomp; the program is made here, because the
- * library takes tens of milliseconds for an engine's usual profile (every rule copies all it has)
- * and ten times that under emulation, in the way of every process of a container. The unit test
- * compares both on every call of real profiles.
+ * The numbers of system calls come from libseccomp (filter_names.h); the program is made here,
+ * because the library takes tens of milliseconds for an engine's usual profile (every rule copies
+ * all it has) and ten times that under emulation, in the way of every process of a container. The
+ * unit test compares both on every call of real profiles.
  *
  * A set-up compiles the filter while it is free and installs it as its last act. A filter that
  * notifies a supervisor (SCMP_ACT_NOTIFY) gives a descriptor to hand to one.
@@ -32,16 +32,16 @@ int filter_new(const char *action, const uint32_t *err, struct filter **ret, str
 void filter_free(struct filter *f);
 DEFINE_AUTOPTR(filter, filter_free);
 
-/* "SCMP_ARCH_X86_64", ... beside the native one. Those that the library does not know are passed
- * over: nothing here can execute their programs. */
+/* "SCMP_ARCH_X86_64", ... beside the native one. Those whose programs cannot run here are passed
+ * over. */
 int filter_add_arch(struct filter *f, const char *arch, struct error *e);
 /* "SECCOMP_FILTER_FLAG_TSYNC", _LOG, _SPEC_ALLOW, _WAIT_KILLABLE_RECV. */
 int filter_add_flag(struct filter *f, const char *flag, struct error *e);
 /*
- * One system call. Names that the library does not know are passed over, since profiles list those
- * of many kernels. All conditions must hold, except that several on one argument are alternatives.
- * Of the rules for a call, one without conditions decides, else the first that matches. @name is
- * kept by reference.
+ * One system call. Names that no architecture of this machine knows are passed over, since profiles
+ * list those of many kernels. All conditions must hold, except that several on one argument are
+ * alternatives. Of the rules for a call, one without conditions decides, else the first that
+ * matches. @name is kept by reference.
  */
 int filter_add(struct filter *f, const char *name, const char *action, const uint32_t *err,
 	       const struct filter_arg *args, size_t nargs, struct error *e);

@@ -13,6 +13,7 @@
 
 #include "base/error.h"
 #include "base/str.h"
+#include "sys/filter_names.h"
 #include "sys/filter_rules.h"
 
 #include <errno.h>
@@ -152,7 +153,7 @@ static void number_multiplexed(struct compiler *c, size_t order, bool known)
 		return;
 	if (!known && m->direct)
 		add_numbered(c, m->direct, -1, order);
-	via = seccomp_syscall_resolve_name_arch(c->arch, m->via);
+	via = filter_syscall(c->arch, m->via);
 	if (via >= 0 && !c->f->rules[order].n)
 		add_numbered(c, (uint32_t)via, m->number, order);
 }
@@ -170,7 +171,7 @@ static void number_rules(struct compiler *c)
 {
 	c->nnumbered = 0;
 	for (size_t i = 0; i < c->f->nrules; i++) {
-		int nr = seccomp_syscall_resolve_name_arch(c->arch, c->f->rules[i].name);
+		int nr = filter_syscall(c->arch, c->f->rules[i].name);
 
 		/* Negative numbers are the library's own, for calls that this one has not. */
 		if (nr >= 0)
