@@ -8,6 +8,7 @@ bzimage     takes the ELF kernel out of a bzImage
 compression undoes what kernels and modules are compressed with
 elf         reads ELF files, rewrites the kernel compactly, tells whether it has a PVH entry
 modules     resolves, checks and orders the kernel modules
+image       makes the disk image, with dm-verity's hash tree
 strip       runs strip of binutils
 cpio        writes the initrd, the same bytes for the same contents
 product     puts it all together: inputs, products, manifest

@@ -54,7 +54,7 @@ def _vmlinux(image, path):
         raise GuestError(f"kernel {path}: {e}") from None
 
 
-def _check_agent(agent, path):
+def check_agent(agent, path):
     try:
         if not elf.is_static_executable(agent):
             raise GuestError("not a static executable (nothing else of user space is in the guest)")
@@ -68,7 +68,7 @@ def _initrd(agent, selection):
     for path in DIRECTORIES:
         archive.directory(path, 0o1777 if path == "tmp" else 0o755)
     archive.character_device("dev/console", 5, 1)
-    archive.file("init", strip.strip(agent, "agent", "--strip-all"), 0o755)
+    archive.file("init", agent, 0o755)
     archive.symlink(f"lib/modules/{selection.tree.release}", "/modules")
     archive.file("modules/load", selection.load_list().encode())
     archive.file("modules/late", selection.late_list().encode())
@@ -81,7 +81,7 @@ def _initrd(agent, selection):
     return archive.to_bytes(), stripped
 
 
-def _write(directory, name, data):
+def write(directory, name, data):
     fd, path = tempfile.mkstemp(prefix=f".{name}-", dir=directory)
     try:
         with os.fdopen(fd, "wb") as f:
@@ -93,6 +93,18 @@ def _write(directory, name, data):
     except BaseException:
         os.unlink(path)
         raise
+
+
+def version():
+    """Of the programs: the agent and the builder come from the same tree."""
+    path = os.path.join(os.path.dirname(os.path.realpath(__file__)), "../../VERSION")
+    return _read(path, "version").decode().strip()
+
+
+def describe_agent(path, stripped_agent):
+    """An entry of the list of contents."""
+    return {"path": path, "program": "caisson-agent", "version": version(), "size": len(stripped_agent),
+            "sha256": _sha256(stripped_agent)}
 
 
 def _is_current(directory, inputs):
@@ -127,7 +139,7 @@ def build(given, directory):
     """Makes the products; whether anything had to be made."""
     agent = _read(given.agent, "agent")
     image = _read(given.bzimage, "kernel")
-    _check_agent(agent, given.agent)
+    check_agent(agent, given.agent)
     try:
         release = bzimage.release(image)
     except GuestError as e:
@@ -142,18 +154,20 @@ def build(given, directory):
         if _is_current(directory, inputs):
             return False
         vmlinux = _vmlinux(image, given.bzimage)
-        initrd, stripped = _initrd(agent, selection)
+        stripped_agent = strip.strip(agent, "agent", "--strip-all")
+        initrd, stripped = _initrd(stripped_agent, selection)
         manifest = {
             "format": FORMAT,
             "kernel": tree.release,
             "files": {name: {"size": len(data), "sha256": _sha256(data)}
                       for name, data in ((VMLINUX, vmlinux), (INITRD, initrd))},
+            "contents": [describe_agent("init", stripped_agent)],
             "modules": _describe(selection, stripped),
             "inputs": inputs,
         }
-        _write(directory, VMLINUX, vmlinux)
-        _write(directory, INITRD, initrd)
-        _write(directory, MANIFEST, (json.dumps(manifest, indent=1) + "\n").encode())
+        write(directory, VMLINUX, vmlinux)
+        write(directory, INITRD, initrd)
+        write(directory, MANIFEST, (json.dumps(manifest, indent=1) + "\n").encode())
     except OSError as e:
         raise GuestError(f"{e.filename or directory}: {e.strerror}") from None
     return True

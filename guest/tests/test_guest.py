@@ -4,6 +4,8 @@
 
 import bz2
 import gzip
+import hashlib
+import json
 import lzma
 import os
 import shutil
@@ -12,6 +14,7 @@ import struct
 import subprocess
 import sys
 import tempfile
+import time
 import unittest
 
 GUEST = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
@@ -19,7 +22,7 @@ sys.path.insert(0, GUEST)
 sys.dont_write_bytecode = True
 
 # pylint: disable=wrong-import-position
-from caisson_guest import GuestError, bzimage, compression, cpio, elf, modules, package, product  # noqa: E402
+from caisson_guest import GuestError, bzimage, compression, cpio, elf, image, modules, package, product  # noqa: E402
 
 RELEASE = "6.1.0-9-cloud-amd64"
 PVH_NOTE = struct.pack("<III", 4, 4, 18) + b"Xen\0" + struct.pack("<I", 0x1000450)
@@ -447,9 +450,66 @@ class Product(InDirectory):
     def test_usage(self):
         self.assertEqual(self.build(image=("--bzimage", self.image)).returncode, 2)
 
+    def test_the_contents_are_listed(self):
+        self.build()
+        manifest = json.loads(self.products()["guest.json"])
+        entries = {e[0]: e for e in read_cpio(self.products()["initrd.cpio"])}
+        init, = manifest["contents"]
+        self.assertEqual(init["sha256"], hashlib.sha256(entries["init"][6]).hexdigest())
+        self.assertEqual(init["version"], product.version())
+        self.assertEqual(manifest["kernel"], RELEASE)
+
+    def test_image_needs_a_kernel_that_can_mount_it(self):
+        self.assert_refused(self.build("--image", "erofs"), "virtio_blk erofs (make guest-kernel)")
+        self.assertEqual(self.build("--verity").returncode, 2)
+
     def test_dynamic_agent_is_refused(self):
         make_agent(self.agent, "-pie", "-dynamic-linker=/lib64/ld-linux-x86-64.so.2")
         self.assert_refused(self.build(), "not a static executable")
+
+
+class Image(unittest.TestCase):
+    AGENT = bytes(range(256)) * 2000
+
+    def test_hash_tree(self):
+        """Levels by hand: 200 blocks have two leaves of digests and a root above them."""
+        data = b"".join(bytes([i % 251]) * 4096 for i in range(200))
+        tree, root = image.hash_tree(data, b"salt")
+        self.assertEqual(len(tree), 3 * 4096)
+
+        def digest(block):
+            return hashlib.sha256(b"salt" + block).digest()
+
+        for i in (0, 127, 128, 199):
+            self.assertEqual(tree[4096 + 32 * i:4096 + 32 * i + 32], digest(data[4096 * i:4096 * i + 4096]))
+        self.assertEqual(tree[:64], digest(tree[4096:8192]) + digest(tree[8192:]))
+        self.assertEqual(tree[64:4096], bytes(4032))
+        self.assertEqual(root, digest(tree[:4096]))
+
+    def test_partitions(self):
+        disk = image.partitioned([b"a" * 4096, b"b" * 8192])
+        self.assertEqual(disk[510:512], b"\x55\xaa")
+        for i, contents in enumerate((b"a" * 4096, b"b" * 8192)):
+            start, sectors = struct.unpack_from("<II", disk, 446 + 16 * i + 8)
+            self.assertEqual(disk[start * 512:(start + sectors) * 512], contents)
+            self.assertEqual(start * 512 % image.ALIGN, 0)
+
+    def check_file_system(self, kind):
+        identity = "01234567-89ab-4def-8123-456789abcdef"
+        first = image.file_system(self.AGENT, kind, identity)
+        time.sleep(1.1)  # another second: no time of the making may be in it
+        self.assertEqual(image.file_system(self.AGENT, kind, identity), first)
+        self.assertEqual(len(first) % 4096, 0)
+        self.assertIn(self.AGENT[:4096], first)
+        self.assertNotEqual(image.file_system(self.AGENT + b"x", kind, identity), first)
+
+    @unittest.skipUnless(shutil.which("mkfs.erofs"), "no mkfs.erofs here (erofs-utils)")
+    def test_erofs_is_the_same_each_time(self):
+        self.check_file_system("erofs")
+
+    @unittest.skipUnless(shutil.which("debugfs"), "no debugfs here (e2fsprogs)")
+    def test_ext4_is_the_same_each_time(self):
+        self.check_file_system("ext4")
 
 
 if __name__ == "__main__":

@@ -35,9 +35,10 @@ struct config_hypervisor {
 	char *kernel;
 	char *initrd; /* not both initrd and image */
 	char *image;
-	char *machine_type;   /* NULL: the driver's choice */
-	char *kernel_params;  /* appended to the driver's own */
-	char *cpu_features;   /* appended to -cpu MODEL, */
+	char *kernel_verity_params; /* of the image; NULL: it is not checked */
+	char *machine_type;         /* NULL: the driver's choice */
+	char *kernel_params;        /* appended to the driver's own */
+	char *cpu_features;         /* appended to -cpu MODEL, */
 	char *seccompsandbox; /* of QEMU's -sandbox; NULL: the driver's default (on, all denied) */
 	struct strv enable_annotations, valid_hypervisor_paths;
 	double default_vcpus;      /* > 0, at most the host's CPUs */

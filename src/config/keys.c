@@ -56,6 +56,12 @@ const struct config_key config_keys[] = {
 	{ HV("image"), CONFIG_PATH, CONFIG_ANNOTATED, AT(hypervisor.image), .def = "\"\"",
 	  .kata = "\"/usr/share/kata-containers/kata-containers.img\"",
 	  .help = "A disk image as the guest's root file system, instead of initrd." },
+	{ HV("kernel_verity_params"), CONFIG_STRING, CONFIG_ANNOTATED,
+	  AT(hypervisor.kernel_verity_params), .def = "\"\"", .max = 1024,
+	  .help = "What the guest's kernel checks the image's blocks against (dm-verity), as "
+		  "\"root_hash=...,salt=...,data_blocks=N,data_block_size=N,hash_block_size=N\": "
+		  "the "
+		  "hash tree is in the image's second partition. Empty: it is not checked." },
 	{ HV("machine_type"), CONFIG_STRING, CONFIG_ANNOTATED, AT(hypervisor.machine_type),
 	  .def = "\"\"", .kata = "\"q35\"",
 	  .choices = "|q35|microvm|pc|virt|pseries|s390-ccw-virtio", .works = "|q35|microvm",
@@ -161,8 +167,6 @@ const struct config_key config_keys[] = {
 	{ HV("disable_image_nvdimm"), CONFIG_BOOL, CONFIG_ANNOTATED, .def = "false",
 	  .help = "image on a block device" },
 	{ HV("guest_extension_images"), CONFIG_TABLES, .def = "[]", .help = "further images" },
-	{ HV("kernel_verity_params"), CONFIG_STRING, CONFIG_ANNOTATED | CONFIG_NO_IGNORE,
-	  .def = "\"\"", .help = "dm-verity of the image" },
 	{ HV("firmware"), CONFIG_STRING, CONFIG_ANNOTATED, .def = "\"\"",
 	  .help = "guest firmware" },
 	{ HV("firmware_volume"), CONFIG_STRING, CONFIG_ANNOTATED, .def = "\"\"",

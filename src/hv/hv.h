@@ -61,6 +61,7 @@ struct hv_config {
 	const char *kernel;
 	const char *initrd;       /* NULL: none */
 	const char *image;        /* NULL: none */
+	const char *verity;       /* kernel_verity_params of the image; NULL: it is not checked */
 	const char *cmdline;      /* extra kernel parameters, appended after the driver's own */
 	const char *cpu_features; /* appended to -cpu */
 	unsigned vcpus;

@@ -405,6 +405,7 @@ static int machine_new(struct sandbox *s, const struct hv_ops *ops, struct error
 		.kernel = h->kernel,
 		.initrd = h->initrd,
 		.image = h->image,
+		.verity = h->kernel_verity_params,
 		.cmdline = cmdline,
 		.cpu_features = h->cpu_features,
 		.vcpus = s->vcpus,

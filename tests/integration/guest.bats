@@ -56,6 +56,33 @@ before() {
 	[[ $output == *"cgroups: complete"* ]]
 }
 
+# Image and configuration in $T for a guest without an initrd.
+image_up() {
+	[[ $(jq -r .kernel "$CAISSON_BUILD/guest/guest.json") == *-caisson ]] || skip "the guest has Debian's kernel (make guest-kernel)"
+	command -v "$2" >/dev/null || skip "no $2 here"
+	"$builder/build" --kernel own --agent "$CAISSON_BUILD/src/agent/caisson-agent" --out "$T/$1" --image "$1" --verity
+	sed "s|^initrd = .*|initrd = \"\"\nimage = \"$T/$1/image.img\"\nkernel_verity_params = \"$(
+		jq -r .kernel_verity_params "$T/$1/image.json")\"|" "$CONF" >"$T/$1.toml"
+	CONF=$T/$1.toml
+}
+
+@test "a guest boots from an ext4 image that dm-verity checks" {
+	image_up ext4 debugfs
+	run run_container sh -c 'cat /proc/cmdline; exit 3'
+	[ "$status" -eq 3 ]
+	[[ $output == *"dm-mod.create="*"root=/dev/dm-0"* ]]
+}
+
+@test "a guest boots from an erofs image, and not when a block of it was changed" {
+	image_up erofs mkfs.erofs
+	run run_container true
+	[ "$status" -eq 0 ]
+	# In the agent's code: past the partition table and the file system's own head.
+	printf X | dd of="$T/erofs/image.img" bs=1 seek=$((2 * 1024 * 1024 + 200000)) conv=notrunc status=none
+	run run_container true
+	[ "$status" -ne 0 ]
+}
+
 # The same agent with the kernel that $CAISSON_BUILD/guest was not made of.
 @test "containers run with the other kernel" {
 	local other=own

@@ -120,6 +120,8 @@ char *qemu_cmdline(const struct qemu_vm *vm)
 		strv_addf(&words, "tsc_early_khz=%u", vm->tsc_khz);
 	if (qemu_spare_vcpus(vm->cfg, vm->machine))
 		strv_addf(&words, "maxcpus=%u", vm->cfg->vcpus);
+	if (vm->verity)
+		strv_add(&words, vm->verity);
 	if (vm->root)
 		strv_addf(&words, "root=%s ro", vm->root);
 	if (!str_empty(vm->cfg->cmdline))

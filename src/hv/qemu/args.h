@@ -63,6 +63,7 @@ struct qemu_vm {
 	const char *program;         /* argv[0] */
 	const char *kernel, *initrd; /* absolute; initrd may be NULL */
 	const char *root;            /* "root=" for an image; NULL: there is none */
+	const char *verity;          /* what makes it, a parameter; NULL: nothing needed */
 	uint32_t tsc_khz;            /* of the host; 0: unknown */
 	int qmp_fd, console_fd;
 	const char *memory;        /* file that is the guest's memory; NULL: none, a memfd is */

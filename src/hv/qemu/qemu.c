@@ -18,6 +18,7 @@
 #include "base/proc.h"
 #include "hv/qemu/paths.h"
 #include "hv/qemu/state.h"
+#include "hv/verity.h"
 #include "hv/vmlog.h"
 
 #include <errno.h>
@@ -74,6 +75,22 @@ static int qemu_remove(struct hv *h, struct hv_dev *d, struct error *e)
 	return q->state == QEMU_RUNNING ? qemu_hotplug_remove(q, d, e) : qemu_not_running(e);
 }
 
+/* The hash tree is in the second partition. */
+static int prepare_verity(struct qemu *q, struct error *e)
+{
+	int r;
+
+	if (!str_eq(q->root, "/dev/vda1"))
+		return error_plain(e, EINVAL,
+				   "guest image %s has no partitions, so no hash tree: "
+				   "hypervisor.qemu.kernel_verity_params does not fit it",
+				   q->hv.cfg.image);
+	r = verity_param(q->hv.cfg.verity, q->root, "/dev/vda2", &q->verity, e);
+	if (r == 0)
+		q->root = VERITY_ROOT;
+	return r;
+}
+
 static int prepare_image(struct qemu *q, struct error *e)
 {
 	const struct hv_config *c = &q->hv.cfg;
@@ -91,6 +108,8 @@ static int prepare_image(struct qemu *q, struct error *e)
 				   "hypervisor.qemu.image and .initrd "
 				   "exclude each other");
 	r = qemu_image_root(c->image, &q->root, e);
+	if (r == 0 && !str_empty(c->verity))
+		r = prepare_verity(q, e);
 	if (r == 0)
 		r = qemu_dev_add_cold(q, &disk, e);
 	if (r < 0)
@@ -334,6 +353,7 @@ static int make_args(struct qemu *q, const struct ends *x, struct strv *ret, str
 		.kernel = q->kernel,
 		.initrd = q->initrd,
 		.root = q->root,
+		.verity = q->verity,
 		.tsc_khz = q->hv.cfg.accel == HV_ACCEL_TCG ? tsc_khz_since(&q->hv.born) : 0,
 		.qmp_fd = x->qmp[1],
 		.console_fd = x->console[1],
@@ -508,6 +528,7 @@ static void qemu_free(struct hv *h)
 	free(q->program);
 	free(q->kernel);
 	free(q->initrd);
+	free(q->verity);
 	free(q->panic);
 }
 

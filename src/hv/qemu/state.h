@@ -46,6 +46,7 @@ struct qemu {
 	const struct qemu_machine *machine;
 	char *program, *kernel, *initrd;      /* resolved */
 	const char *root;                     /* for the kernel; NULL without an image */
+	char *verity;                         /* its dm-mod.create=; NULL: not checked */
 	struct hv_dev devs[LIMIT_HV_DEVICES]; /* cold; strings and descriptors owned */
 	size_t ndevs;
 	struct list hot;     /* of struct hot_dev */
