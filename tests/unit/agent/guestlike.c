@@ -228,6 +228,8 @@ struct spec {
 	char *option[N_MOUNTS];
 	Grpc__LinuxNamespace ns[N_NAMESPACES], *nss[N_NAMESPACES];
 	Caisson__StringEntry annotation, *annotations;
+	Grpc__Hooks hooks;
+	Grpc__Hook hook, *hook_list;
 	char *args[3], *env[1];
 	char cgroup[LIMIT_ID_MAX * 2];
 };
@@ -292,6 +294,13 @@ static void fill_spec(struct spec *s, const struct guestlike *g, const struct gu
 	s->annotations = &s->annotation;
 	s->spec.annotations = &s->annotations;
 	s->spec.n_annotations = r->message_path ? 1 : 0;
+	grpc__hooks__init(&s->hooks);
+	grpc__hook__init(&s->hook);
+	s->hook.path = (char *)r->hook;
+	s->hook_list = &s->hook;
+	s->hooks.createruntime = &s->hook_list;
+	s->hooks.n_createruntime = 1;
+	s->spec.hooks = r->hook ? &s->hooks : NULL;
 	s->spec.ociversion = (char *)"1.0.2";
 	s->spec.root = &s->root;
 	s->spec.process = &s->process;

@@ -133,14 +133,6 @@ static void test_health(void **state)
 	}
 }
 
-static void test_unimplemented_is_said(void **state)
-{
-	Grpc__AddSwapRequest rq = GRPC__ADD_SWAP_REQUEST__INIT;
-	struct error e = ERROR_INIT;
-
-	assert_int_equal(guestlike_call(&g, "AddSwap", &rq.base, NULL, &e), -EOPNOTSUPP);
-}
-
 static void test_output_and_status(void **state)
 {
 	autofree char *err = NULL;
@@ -629,7 +621,6 @@ int main(int argc, char **argv)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_health),
-		cmocka_unit_test(test_unimplemented_is_said),
 		cmocka_unit_test(test_nothing_without_a_sandbox),
 		cmocka_unit_test(test_sandbox_once),
 		cmocka_unit_test(test_output_and_status),

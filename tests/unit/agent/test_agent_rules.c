@@ -238,14 +238,16 @@ static void write_hooks(void)
 		   "[ ! -e \"${0%/*}/../fail\" ] || { echo no way; exit 3; }");
 	write_hook("poststart", "slow", "sleep 0.5; false");
 	write_hook("poststop", "last", "");
+	write_hook("own", "runtime", "");
 }
 
-/* In their order, with the state; that of the guest is the one that counts for a failure. */
+/* In their order, hooks.prestart before hooks.createRuntime, with the state. */
 static void test_hooks(void **state)
 {
 	autofree char *told = NULL, *first = NULL, *last = NULL;
 	struct error e = ERROR_INIT;
-	const struct guestlike_run r = { .id = "h", .command = "exit 7" };
+	autofree char *own = xasprintf("%s/own/runtime", g.dir);
+	const struct guestlike_run r = { .id = "h", .hook = own, .command = "exit 7" };
 
 	write_hooks();
 	create_sandbox(false, g.dir);
@@ -260,7 +262,7 @@ static void test_hooks(void **state)
 	last = read_file("poststop.json");
 	assert_non_null(strstr(last, "\"status\":\"stopped\""));
 	told = read_file("told");
-	for (const char *want = "first\0second\0slow\0last\0", *at = told; *want;
+	for (const char *want = "first\0second\0own/runtime\0slow\0last\0", *at = told; *want;
 	     want += strlen(want) + 1) {
 		at = strstr(at, want);
 		if (!at)
