@@ -4,7 +4,8 @@
  * links.
  *
  * Where a node cannot be made (user namespaces), the agent's own node of that name is bound
- * instead.
+ * instead. A privileged container, one that may use every device, gets all nodes of the guest; the
+ * host's that engines list for it are left out where the guest has no such device.
  */
 #include "agent/ctr_setup.h"
 
@@ -12,6 +13,7 @@
 #include "base/path.h"
 #include "sys/mounts.h"
 
+#include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <sys/stat.h>
@@ -133,6 +135,84 @@ static int make_listed(const struct ctr_setup *s, const Grpc__LinuxDevice *d, st
 	return make_node(s, &n, e);
 }
 
+/* --- privileged containers --- */
+
+/* A rule without any number that allows everything: engines write it for nobody else. */
+static bool may_use_all(const Grpc__Linux *l)
+{
+	const Grpc__LinuxResources *r = l ? l->resources : NULL;
+
+	for (size_t i = 0; r && i < r->n_devices; i++) {
+		const Grpc__LinuxDeviceCgroup *d = r->devices[i];
+
+		if (d->allow && (str_empty(d->type) || str_eq(d->type, "a")) && !d->major_set &&
+		    !d->minor_set && str_eq(d->access, "rwm"))
+			return true;
+	}
+	return false;
+}
+
+static bool guest_has(const Grpc__LinuxDevice *d)
+{
+	autofree char *path = xasprintf("/sys/dev/%s/%lld:%lld",
+					str_eq(d->type, "b") ? "block" : "char",
+					(long long)d->major, (long long)d->minor);
+
+	return str_eq(d->type, "p") || access(path, F_OK) == 0;
+}
+
+/* /dev/console is the machine's, /dev/ptmx and /dev/tty are the container's own. */
+static bool is_container_own(const char *name)
+{
+	static const char *const names[] = { "console", "ptmx", "tty" };
+
+	for (size_t i = 0; i < ARRAY_SIZE(names); i++)
+		if (str_eq(names[i], name))
+			return true;
+	return false;
+}
+
+/* One that cannot be made is left out, as the image may have something else of that name. */
+static void make_guests(const struct ctr_setup *s)
+{
+	DIR *d = opendir("/dev");
+	const struct dirent *ent;
+
+	while (d && (ent = readdir(d))) {
+		autofree char *path = xasprintf("/dev/%s", ent->d_name);
+		struct node n = { .path = path };
+		struct stat st;
+
+		if (is_container_own(ent->d_name) || lstat(path, &st) < 0 ||
+		    !(S_ISCHR(st.st_mode) || S_ISBLK(st.st_mode)))
+			continue;
+		n.mode = st.st_mode;
+		n.dev = st.st_rdev;
+		n.uid = st.st_uid;
+		n.gid = st.st_gid;
+		make_node(s, &n, NULL);
+	}
+	if (d)
+		closedir(d);
+}
+
+static int make_all_listed(const struct ctr_setup *s, const Grpc__Linux *l, struct error *e)
+{
+	bool privileged = may_use_all(l);
+	int r = 0;
+
+	for (size_t i = 0; r == 0 && l && i < l->n_devices; i++) {
+		if (privileged && !guest_has(l->devices[i]))
+			continue;
+		r = make_listed(s, l->devices[i], e);
+		if (r < 0)
+			error_prefix(e, "device %.128s", l->devices[i]->path);
+	}
+	if (r == 0 && privileged)
+		make_guests(s);
+	return r;
+}
+
 static int make_links(int dev, struct error *e)
 {
 	for (size_t i = 0; i < ARRAY_SIZE(links); i++) {
@@ -166,7 +246,6 @@ static bool has_own_dev(const Grpc__Spec *spec)
 
 int ctr_dev_populate(struct ctr_setup *s, struct error *e)
 {
-	const Grpc__Linux *l = s->spec->linux;
 	autoclose int dev = -1;
 	int r;
 
@@ -174,10 +253,7 @@ int ctr_dev_populate(struct ctr_setup *s, struct error *e)
 		return 0;
 	dev = ctr_target(s->root, "/dev", true, NULL, e);
 	r = dev < 0 ? dev : make_standard(s, e);
-	for (size_t i = 0; r == 0 && l && i < l->n_devices; i++) {
-		r = make_listed(s, l->devices[i], e);
-		if (r < 0)
-			error_prefix(e, "device %.128s", l->devices[i]->path);
-	}
+	if (r == 0)
+		r = make_all_listed(s, s->spec->linux, e);
 	return r < 0 ? r : make_links(dev, e);
 }

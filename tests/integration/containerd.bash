@@ -55,7 +55,7 @@ containerd_config() {
 }
 
 containerd_start() {
-	PATH="$D/bin:$PATH" setsid containerd --config "$D/config.toml" >>"$D/log" 2>&1 </dev/null 3>&- &
+	PATH="$D/bin:$PATH" setsid ${CTD_WRAP:-} containerd --config "$D/config.toml" >>"$D/log" 2>&1 </dev/null 3>&- &
 	echo $! >"$D/pid"
 	wait_for 60 containerd_answers || {
 		tail -20 "$D/log"
