@@ -70,7 +70,7 @@ static int find(struct nl *nl, const Types__Interface *want, const struct rtnl_m
 		r = look(nl, want, mac, links, ret, e);
 	}
 	if (r == -ENODEV)
-		return error_plain(e, ENODEV, "no network interface has the address %.*s",
+		return error_plain(e, ENOENT, "no network interface has the address %.*s",
 				   RTNL_MAC_TEXT, want->hwaddr);
 	return r;
 }

@@ -45,7 +45,7 @@ static int device_number(int index, dev_t *ret, struct error *e)
 
 	if (sys < 0)
 		return sys;
-	r = file_read_at(sys, path, 64, &text, NULL);
+	r = file_read_at(sys, path, LIMIT_PROC_FILE, &text, NULL);
 	if (r < 0)
 		return error_set(e, r, "device number of the macvtap");
 	if (sscanf(text, "%u:%u", &major, &minor) != 2)

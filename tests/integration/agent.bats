@@ -306,33 +306,6 @@ check_limits() {
 	agent RemoveContainer '{"container_id": "l"}'
 }
 
-in_netns() { nsenter -t "$AGENT_PID" -n -- "$@"; }
-
-check_network() {
-	local rules
-
-	in_netns ip link add v0 address 02:00:00:00:00:01 type veth peer name v1
-	in_netns ip link set v1 up
-	agent UpdateInterface '{"interface": {"device": "eth0", "name": "eth0", "hwAddr": "02:00:00:00:00:01", "mtu": 1400,
-		"IPAddresses": [{"address": "10.77.0.2", "mask": "24"}]}}'
-	in_netns ip -j addr show dev eth0 | jq -e '.[0] | .mtu == 1400 and .operstate == "UP" and
-		any(.addr_info[]; .local == "10.77.0.2" and .prefixlen == 24)'
-	agent ListInterfaces | jq -e '.Interfaces | any(.name == "eth0" and .hwAddr == "02:00:00:00:00:01" and .mtu == 1400 and
-		any(.IPAddresses[]; .address == "10.77.0.2" and .mask == "24"))'
-	words "no network interface has the address 02:00:00:00:00:02" agent UpdateInterface '{"interface": {"name": "eth1", "hwAddr": "02:00:00:00:00:02"}}'
-	# The gateway is reached by what comes after it.
-	agent UpdateRoutes '{"routes": {"Routes": [{"gateway": "10.99.0.1", "device": "eth0"}, {"dest": "10.99.0.0/16", "device": "eth0", "scope": 253}]}}'
-	[ "$(in_netns ip route show default | awk '{ print $3, $5 }')" = "10.99.0.1 eth0" ]
-	agent ListRoutes | jq -e '.Routes | any(.dest == "10.99.0.0/16" and .device == "eth0") and any(.gateway == "10.99.0.1")'
-	agent AddARPNeighbors '{"neighbors": {"ARPNeighbors": [{"toIPAddress": {"address": "10.77.0.9"}, "device": "eth0",
-		"lladdr": "02:00:00:00:00:09", "state": 128}]}}'
-	[[ "$(in_netns ip neigh show 10.77.0.9)" == *"lladdr 02:00:00:00:00:09 PERMANENT"* ]]
-	command -v iptables-restore >/dev/null || { echo "no iptables on this host: its two methods were not tried" >&3; return 0; }
-	rules=$(printf '*filter\n:INPUT ACCEPT [0:0]\n:FORWARD ACCEPT [0:0]\n:OUTPUT ACCEPT [0:0]\n-A INPUT -s 192.0.2.1/32 -j DROP\nCOMMIT\n' | base64 -w0)
-	agent SetIPTables "{\"data\": \"$rules\"}"
-	agent GetIPTables | jq -r .data | base64 -d | grep -x -- '-A INPUT -s 192.0.2.1/32 -j DROP'
-}
-
 # A tmpfs that comes with a container: how full it is, and made larger while it is used.
 check_volumes() {
 	local vol=$AGENT_RUN/sandbox/vol
@@ -451,6 +424,72 @@ check_every_method() {
 	diff <(sort "$T/asked") <(echo "$known")
 }
 
+# In the agent's namespaces, with a pair of interfaces of which one end stays without a configuration.
+check_network() {
+	local ns mac mac2
+
+	ns=/proc/$(pgrep -P "$AGENT_PID")/ns/net
+	in_agent() { nsenter --net="$ns" "$@"; }
+	in_agent ip link add k0 type veth peer name k1
+	in_agent ip link set k1 up
+	mac=$(in_agent ip -j link show k0 | jq -r '.[0].address')
+	mac2=$(in_agent ip -j link show k1 | jq -r '.[0].address')
+
+	# By its hardware address: name, MTU, addresses of both families.
+	agent UpdateInterface "$(jq -nc --arg mac "$mac" '{ interface: { name: "eth0", hwAddr: $mac, mtu: 1400, IPAddresses: [
+		{ address: "10.5.0.2", mask: "24" }, { address: "10.6.0.2", mask: "24" }, { family: "v6", address: "fd05::2", mask: "64" } ] } }')"
+	[ "$(in_agent ip -j addr show eth0 | jq -c '.[0] | [.mtu, .operstate, ([.addr_info[] | select(.scope == "global") | .local] | sort)]')" = \
+		'[1400,"UP",["10.5.0.2","10.6.0.2","fd05::2"]]' ]
+	# Again with less: what is no longer wanted goes.
+	agent UpdateInterface "$(jq -nc --arg mac "$mac" '{ interface: { name: "eth0", hwAddr: $mac, IPAddresses: [ { address: "10.5.0.2", mask: "24" },
+		{ family: "v6", address: "fd05::2", mask: "64" } ] } }')"
+	[ "$(in_agent ip -j addr show eth0 | jq -c '[.[0].addr_info[] | select(.scope == "global") | .local] | sort')" = '["10.5.0.2","fd05::2"]' ]
+	# Another takes the name, and the first makes room.
+	agent UpdateInterface "{ \"interface\": { \"name\": \"eth0\", \"hwAddr\": \"$mac2\" } }"
+	[ "$(in_agent ip -j link show eth0 | jq -r '.[0].address')" = "$mac2" ]
+	agent UpdateInterface "$(jq -nc --arg mac "$mac" '{ interface: { name: "eth1", hwAddr: $mac, IPAddresses: [
+		{ address: "10.5.0.2", mask: "24" }, { family: "v6", address: "fd05::2", mask: "64" } ] } }')"
+	[ "$(agent ListInterfaces | jq -r --arg mac "$mac" '.Interfaces[] | select(.hwAddr == $mac) | .name')" = eth1 ]
+	[ "$(agent ListInterfaces | jq -c '[.Interfaces[] | select(.name == "eth1") | .IPAddresses[] | .address + "/" + .mask] | sort | .[0:2]')" = \
+		'["10.5.0.2/24","fd05::2/64"]' ]
+
+	# In the order in which they are of no use: the gateway of the first is reached by the second.
+	agent UpdateRoutes '{ "routes": { "Routes": [
+		{ "gateway": "10.7.0.1" }, { "dest": "10.7.0.0/24", "device": "eth1", "scope": 253 },
+		{ "dest": "10.8.0.0/16", "gateway": "10.5.0.1", "device": "eth1", "metric": 42, "mtu": 1300 },
+		{ "family": "v6", "gateway": "fd05::1", "device": "eth1" } ] } }' >"$T/routes"
+	[ "$(jq -c '[.Routes[] | select(.gateway) | .gateway] | sort' "$T/routes")" = '["10.5.0.1","10.7.0.1","fd05::1"]' ]
+	in_agent ip route | grep -q '^default via 10.7.0.1 dev eth1'
+	in_agent ip route | grep -q '^10.8.0.0/16 via 10.5.0.1 dev eth1 metric 42 mtu 1300'
+	in_agent ip -6 route | grep -q '^default via fd05::1 dev eth1'
+	agent UpdateRoutes '{ "routes": { "Routes": [ { "gateway": "10.5.0.9", "device": "eth1" } ] } }' >/dev/null
+	[ "$(agent ListRoutes | jq -c '[.Routes[] | select(.gateway) | .gateway]')" = '["10.5.0.9"]' ]
+	in_agent ip route | grep -q '^10.5.0.0/24 dev eth1 proto kernel' # the kernel's own stays
+
+	agent AddARPNeighbors '{ "neighbors": { "ARPNeighbors": [
+		{ "toIPAddress": { "address": "10.5.0.3" }, "device": "eth1", "lladdr": "02:00:00:00:00:03", "state": 128 } ] } }'
+	in_agent ip neigh | grep -q '^10.5.0.3 dev eth1 lladdr 02:00:00:00:00:03 PERMANENT'
+
+	refused NOT_FOUND UpdateInterface '{ "interface": { "name": "x", "hwAddr": "02:11:22:33:44:55" } }'
+	refused INVALID_ARGUMENT UpdateInterface '{ "interface": { "name": "eth1", "hwAddr": "nonsense" } }'
+	refused INVALID_ARGUMENT UpdateInterface "{ \"interface\": { \"name\": \"averyveryverylongname\", \"hwAddr\": \"$mac\" } }"
+	refused INVALID_ARGUMENT UpdateInterface "{ \"interface\": { \"name\": \"eth1\", \"hwAddr\": \"$mac\", \"IPAddresses\": [ { \"address\": \"1.2.3\" } ] } }"
+	refused INVALID_ARGUMENT UpdateInterface '{}'
+	refused INVALID_ARGUMENT UpdateRoutes '{ "routes": { "Routes": [ { "dest": "10.0.0.0/99" } ] } }'
+	refused INVALID_ARGUMENT UpdateRoutes '{ "routes": { "Routes": [ { "dest": "10.0.0.0/8", "gateway": "fd00::1" } ] } }'
+	refused INVALID_ARGUMENT AddARPNeighbors '{ "neighbors": { "ARPNeighbors": [ { "device": "eth1" } ] } }'
+}
+
+# The programs of the machine the agent runs on, in its own network.
+check_iptables() {
+	command -v iptables-save >/dev/null || skip "needs iptables"
+	agent SetIPTables "{ \"data\": \"$(printf '*filter\n-A INPUT -p tcp --dport 4711 -j DROP\nCOMMIT\n' | base64 -w0)\" }"
+	agent GetIPTables | jq -r .data | base64 -d | grep -q -e '--dport 4711 -j DROP'
+	agent SetIPTables "{ \"is_ipv6\": true, \"data\": \"$(printf '*filter\n-A INPUT -p tcp --dport 4712 -j DROP\nCOMMIT\n' | base64 -w0)\" }"
+	agent GetIPTables '{ "is_ipv6": true }' | jq -r .data | base64 -d | grep -q -e '--dport 4712 -j DROP'
+	refused INVALID_ARGUMENT SetIPTables "{ \"data\": \"$(printf 'nonsense' | base64 -w0)\" }"
+}
+
 @test "host: a container lives and ends" { check_life; }
 @test "host: exec, and stdio by calls" { check_exec_and_stdio; }
 @test "host: signals" { check_signals; }
@@ -462,10 +501,10 @@ check_every_method() {
 @test "host: refusals, and what means nothing here" { check_refusals; }
 @test "host: a filter's default errno" { check_seccomp; }
 @test "host: processors of a process" { check_affinity; }
-
+@test "host: interfaces, routes, neighbours" { check_network; }
+@test "host: packet filter rules" { check_iptables; }
 @test "host: volumes of a container" { check_volumes; }
 @test "host: files that are copied" { check_copy; }
-@test "host: interfaces, routes, neighbours, packet filters" { check_network; }
 
 @test "guest: every check, in one machine" {
 	local check

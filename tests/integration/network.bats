@@ -69,3 +69,133 @@ teardown() {
 	c delete --force na
 	c delete --force nb
 }
+
+@test "large packets: an MTU of 9000, whole and in segments" {
+	pod a 2 9000
+	hub ip link set br0 mtu 9000
+	run -0 pod_run a sh -c 'cat /sys/class/net/eth0/mtu; ping -c 2 -W 5 -s 8900 10.81.0.1'
+	[ "${lines[0]}" = 9000 ]
+	[[ $output == *" 0% packet loss"* ]]
+	hub ip link set br0 mtu 1500
+}
+
+@test "ten interfaces, with the names, addresses and hardware addresses they have" {
+	local i
+
+	ip netns add "$HUB-a"
+	for i in 0 1 2 3 4 5 6 7 8 9; do
+		# Not the order that the guest's kernel would give them.
+		pod_link a "eth$((9 - i))"
+		in_pod a ip addr add "10.90.$i.2/24" dev "eth$((9 - i))"
+	done
+	in_pod a ip -j link show type veth | jq -r '.[] | .ifname + " " + .address' | sort >"$T/want"
+	run -0 pod_run a sh -c '
+		for i in /sys/class/net/eth*; do echo "${i##*/} $(cat $i/address)"; done | sort
+		for i in 0 1 2 3 4 5 6 7 8 9; do ip -o addr show dev "eth$((9 - i))" | grep -c "10.90.$i.2/24"; done | sort | uniq -c'
+	diff <(echo "${lines[@]:0:10}" | tr ' ' '\n' | paste -d ' ' - -) "$T/want"
+	[[ ${lines[10]} =~ ^\ +10\ 1$ ]]
+}
+
+@test "a machine with several processors has as many queues" {
+	local before
+
+	pod a 2
+	before=$(pod_state a)
+	sed 's/^\[hypervisor.qemu\]/&\ndefault_vcpus = 2/' "$CONF" >"$T/two.toml"
+	CONF="$T/two.toml" run -0 pod_run a sh -c 'ls -d /sys/class/net/eth0/queues/rx-* | wc -l; ping -c 3 -W 5 10.81.0.1'
+	[ "${lines[0]}" = 2 ]
+	[[ $output == *" 0% packet loss"* ]]
+	diff <(echo "$before") <(pod_state a)
+}
+
+@test "macvtap: the same network, and nothing left of it" {
+	local before
+
+	pod a 2
+	before=$(pod_state a)
+	sed '$a [runtime]\ninternetworking_model = "macvtap"' "$CONF" >"$T/macvtap.toml"
+	CONF="$T/macvtap.toml" run -0 pod_run a sh -c '
+		cat /sys/class/net/eth0/address; ping -c 2 -W 5 10.81.0.1 && ping -6 -c 2 -W 5 fd81::1'
+	[ "${lines[0]}" = "$(in_pod a ip -j link show eth0 | jq -r '.[0].address')" ]
+	diff <(echo "$before") <(pod_state a)
+}
+
+@test "models and interfaces that do not fit are refused, with those that do" {
+	pod a 2
+	sed '$a [runtime]\ninternetworking_model = "l3forwarding"' "$CONF" >"$T/l3.toml"
+	CONF="$T/l3.toml" run -1 pod_run a true
+	[[ $output == *'"l3forwarding" is not supported: tcfilter, macvtap and none are'* ]]
+	in_pod a ip tuntap add dev tun0 mode tun
+	in_pod a ip addr add 10.91.0.1/24 dev tun0
+	in_pod a ip link set tun0 up
+	run -1 pod_run a true
+	[[ $output == *"network interface tun0 (tun) is not an Ethernet interface"* ]]
+	sed '$a [runtime]\ninternetworking_model = "none"' "$CONF" >"$T/none.toml"
+	CONF="$T/none.toml" run -0 pod_run a ls /sys/class/net
+	[ "$output" = lo ]
+}
+
+@test "two machines cannot have one namespace, and the first keeps it" {
+	pod a 2
+	pod_start first a sh -c 'nc -ll -p 80 -e echo here & wait'
+	wait_for 30 tcp_up 10.81.0.2 80
+	run -1 pod_run a true
+	[[ $output == *"network interface eth0 is in use: another virtual machine is joined to it"* ]]
+	[ "$(tcp_get 10.81.0.2 80)" = here ]
+	c delete --force first
+}
+
+@test "a namespace that is torn down under a running machine" {
+	pod a 2
+	pod_start torn a sh -c 'trap "exit 7" TERM; while :; do sleep 0.2; done'
+	hub ip link del a-eth0
+	ip netns del "$HUB-a"
+	[ "$(c exec torn cat /sys/class/net/eth0/mtu)" = 1500 ]
+	c delete --force torn
+}
+
+@test "the machine's owner is killed: the namespace is as it was" {
+	local before pid
+
+	pod a 2
+	before=$(pod_state a)
+	pod_start k a sh -c 'while :; do sleep 1; done'
+	pid=$(pgrep -f "containerd-shim-caisson-v2 .*-id k\.$(root_hash "$STATE")|containerd-shim-caisson-v2 .*-bundle $T/b-k ")
+	kill -9 "$pid"
+	c delete --force k
+	diff <(echo "$before") <(pod_state a)
+}
+
+@test "a network that a hook builds while the container is made" {
+	local far=hook-far
+
+	cat >"$T/hook" <<-SH
+		#!/bin/sh
+		pid=\$(jq -r .pid)
+		nsenter --net=/run/netns/$HUB ip link add $far type veth peer name eth7 netns \$pid || exit 1
+		nsenter --net=/run/netns/$HUB ip link set $far master br0 up
+		exec nsenter --target \$pid --net sh -c 'ip addr add 10.81.0.77/24 dev eth7; ip link set eth7 up; ip route add default via 10.81.0.1'
+	SH
+	chmod +x "$T/hook"
+	BUNDLE_JQ=".hooks = { createRuntime: [ { path: \"$T/hook\", env: [\"PATH=$PATH\"] } ] } | .process.capabilities = ([\"CAP_NET_RAW\"] |
+		{ bounding: ., effective: ., permitted: . })" bundle "$T/hooked" sh -c 'ip route; ping -c 1 -W 5 10.81.0.1'
+	run -0 c run --bundle "$T/hooked" hooked
+	[[ $output == *"default via 10.81.0.1 dev eth7"* ]]
+	[[ $output == *" 0% packet loss"* ]]
+}
+
+@test "interfaces that have traded names" {
+	pod a 2
+	in_pod a ip link set eth0 down
+	in_pod a ip link set eth0 name one
+	pod_link a two
+	in_pod a ip link set one name two-was
+	in_pod a ip link set two down
+	in_pod a ip link set two name one
+	in_pod a ip link set two-was name two
+	in_pod a ip link set one up
+	in_pod a ip link set two up
+	in_pod a ip -j link show type veth | jq -r '.[] | .ifname + " " + .address' | sort >"$T/want"
+	run -0 pod_run a sh -c 'for i in one two; do echo "$i $(cat /sys/class/net/$i/address)"; done'
+	diff <(echo "$output") "$T/want"
+}

@@ -5,9 +5,9 @@
  *
  * The input is a sequence of records {method, length (2 bytes, little-endian), payload}; whether
  * there is a sandbox already is told by its size, odd or even. What would reach the machine this
- * runs on is shut off: the calls about the clock, the random numbers and processors are refused,
- * and the program is nobody without rights, so that no container can be made; that part has tests
- * of its own.
+ * runs on is shut off: the calls about the clock, the random numbers, processors and packet filters
+ * are refused, and the program is nobody without rights, so that no container can be made; that
+ * part has tests of its own.
  */
 #include "agent/agent.h"
 
@@ -24,6 +24,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <sched.h>
 #include <signal.h>
 #include <sys/socket.h>
 #include <sys/wait.h>
@@ -49,6 +50,9 @@ static void prepare(void)
 		return;
 	log_set_fd(-1);
 	signal(SIGPIPE, SIG_IGN);
+	/* Interfaces and routes are nobody's too. */
+	if (geteuid() == 0 && unshare(CLONE_NEWNET) < 0)
+		abort();
 	if (geteuid() == 0 &&
 	    (setresgid(NOBODY, NOBODY, NOBODY) < 0 || setresuid(NOBODY, NOBODY, NOBODY) < 0))
 		abort();
@@ -64,7 +68,7 @@ static int refuse_dangerous(void *data, const char *service, const char *method,
 			    const ProtobufCMessage *req, struct error *e)
 {
 	static const char *const names[] = { "SetGuestDateTime", "ReseedRandomDev", "OnlineCPUMem",
-					     "DestroySandbox" };
+					     "DestroySandbox",   "GetIPTables",     "SetIPTables" };
 
 	for (size_t i = 0; i < ARRAY_SIZE(names); i++)
 		if (str_eq(method, names[i]))
