@@ -39,6 +39,7 @@ struct config_hypervisor {
 	char *machine_type;         /* NULL: the driver's choice */
 	char *kernel_params;        /* appended to the driver's own */
 	char *cpu_features;         /* appended to -cpu MODEL, */
+	char *guest_hook_path;      /* a directory of the guest; NULL: none */
 	char *seccompsandbox; /* of QEMU's -sandbox; NULL: the driver's default (on, all denied) */
 	struct strv enable_annotations, valid_hypervisor_paths;
 	double default_vcpus;      /* > 0, at most the host's CPUs */
@@ -64,6 +65,9 @@ struct config_agent {
 	bool enable_debug;
 	uint32_t reconnect_timeout_ms; /* until the agent of a booting guest answers */
 	struct strv kernel_modules;    /* "NAME PARAMETERS" each */
+	bool debug_console;
+	uint32_t container_pipe_size; /* bytes; 0: the guest's default */
+	char *policy;                 /* base64 of a policy; NULL: none */
 };
 
 struct config_runtime {

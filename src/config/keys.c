@@ -74,6 +74,11 @@ const struct config_key config_keys[] = {
 	{ HV("cpu_features"), CONFIG_STRING, CONFIG_ANNOTATED | CONFIG_OPTION_WORD,
 	  AT(hypervisor.cpu_features), .def = "\"pmu=off\"", .max = 1024,
 	  .help = "Features added to the CPU model, as QEMU's -cpu takes them." },
+	{ HV("guest_hook_path"), CONFIG_STRING, CONFIG_ANNOTATED, AT(hypervisor.guest_hook_path),
+	  .def = "\"\"", .max = 1024,
+	  .help = "A directory of the guest's image. What can be executed in its prestart, "
+		  "poststart "
+		  "and poststop runs there as hooks of every container." },
 	{ HV("seccompsandbox"), CONFIG_STRING, 0, AT(hypervisor.seccompsandbox), .def = "\"\"",
 	  .max = 256,
 	  .help = "The value of QEMU's -sandbox. Empty: on, with everything denied that it can "
@@ -351,8 +356,6 @@ const struct config_key config_keys[] = {
 	  .choices = "|hmp|qmp|qmp-pretty", .help = "a second monitor socket" },
 	{ HV("dbg_monitor_socket"), CONFIG_STRING, .def = "\"\"", .choices = "|hmp|qmp|qmp-pretty",
 	  .help = "another spelling of it" },
-	{ HV("guest_hook_path"), CONFIG_STRING, CONFIG_ANNOTATED, .def = "\"\"",
-	  .help = "hooks inside the guest" },
 	{ HV("guest_memory_dump_path"), CONFIG_STRING, .def = "\"\"",
 	  .help = "memory dump after a panic" },
 	{ HV("guest_memory_dump_paging"), CONFIG_BOOL, .def = "false",
@@ -381,6 +384,19 @@ const struct config_key config_keys[] = {
 	  .def = "[]", .separator = ';',
 	  .help = "Kernel modules to load in the guest before the first container, each with its "
 		  "parameters behind it. One that cannot be loaded fails the start." },
+	{ AGENT("debug_console_enabled"), CONFIG_BOOL, 0, AT(agent.debug_console), .def = "false",
+	  .help = "A shell of the guest on vsock port 1026, if its image has one. Whoever reaches "
+		  "the "
+		  "sandbox's vsock socket is root in the guest then." },
+	{ AGENT("container_pipe_size"), CONFIG_INT, CONFIG_ANNOTATED, AT(agent.container_pipe_size),
+	  .def = "0", .max = 1 << 20,
+	  .help = "Size of the pipes that are a process's standard streams in the guest, in bytes. "
+		  "0 "
+		  "leaves it to the guest's kernel." },
+	{ AGENT("policy"), CONFIG_STRING, CONFIG_ANNOTATED, AT(agent.policy), .def = "\"\"",
+	  .help = "What the agent may be asked for: a policy in base64, set before the first "
+		  "container. "
+		  "See docs/policy.md for the part of Rego that is understood." },
 	{ AGENT("reconnect_timeout_ms"), CONFIG_INT, 0, AT(agent.reconnect_timeout_ms),
 	  .def = "45000", .kata = "3000", .min = 1, .max = TIMEOUT_MAX * 1000L,
 	  .help = "Milliseconds until a guest whose agent does not answer counts as failed. "
@@ -393,8 +409,6 @@ const struct config_key config_keys[] = {
 	  AT(runtime.create_container_timeout), .min = 1, .max = TIMEOUT_MAX,
 	  .help = "runtime-rs's place of create_container_timeout in [runtime]." },
 
-	{ AGENT("debug_console_enabled"), CONFIG_BOOL, .def = "false",
-	  .help = "a shell of the guest" },
 	{ AGENT("dial_timeout_ms"), CONFIG_INT, .def = "10", .min = 1, .max = UINT32_MAX,
 	  .help = "ms between attempts to reach the agent" },
 	{ AGENT("enable_tracing"), CONFIG_BOOL, CONFIG_ANNOTATED, .def = "false",
@@ -414,10 +428,6 @@ const struct config_key config_keys[] = {
 	  .help = "ms for a health check" },
 	{ AGENT("launch_process_timeout"), CONFIG_INT, .def = "0", .kata = "6",
 	  .help = "s for the agent's helpers" },
-	{ AGENT("container_pipe_size"), CONFIG_INT, CONFIG_ANNOTATED, .def = "0",
-	  .help = "size of stdio pipes" },
-	{ AGENT("policy"), CONFIG_STRING, CONFIG_ANNOTATED | CONFIG_NO_IGNORE, .def = "\"\"",
-	  .help = "what the agent may be asked" },
 
 	/* ---- [agent.kata.mem_agent] ---- */
 	{ MEM_AGENT("mem_agent_enable"), CONFIG_BOOL, .def = "false",

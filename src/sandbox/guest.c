@@ -14,6 +14,7 @@
 #include "base/log.h"
 #include "base/loop.h"
 #include "base/timeline.h"
+#include "wire/base64.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -175,6 +176,19 @@ static void modules_done(struct modules *m)
 }
 DEFINE_AUTODONE(modules, modules_done);
 
+int guest_set_policy(struct sandbox *s, rpc_reply_fn *fn, void *data, struct error *e)
+{
+	Grpc__SetPolicyRequest rq = GRPC__SET_POLICY_REQUEST__INIT;
+	const char *text = s->config->agent.policy;
+	autofree char *policy = xcalloc(strlen(text) + 1, 1);
+
+	if (base64_decode(text, (uint8_t *)policy) < 0)
+		return error_plain(e, EINVAL, "agent.policy: not base64");
+	rq.policy = policy;
+	guest_call(s, "SetPolicy", &rq.base, SANDBOX_REQUEST_MS, fn, data);
+	return -EINPROGRESS;
+}
+
 int guest_create_sandbox(struct sandbox *s, rpc_reply_fn *fn, void *data)
 {
 	autodone(modules) modules = modules_make(&s->config->agent.kernel_modules);
@@ -191,6 +205,8 @@ int guest_create_sandbox(struct sandbox *s, rpc_reply_fn *fn, void *data)
 	rq.n_storages = 1;
 	rq.sandbox_id = s->id;
 	rq.hostname = hostname;
+	if (!str_empty(s->config->hypervisor.guest_hook_path))
+		rq.guest_hook_path = s->config->hypervisor.guest_hook_path;
 	rq.kernel_modules = modules.list;
 	rq.n_kernel_modules = modules.n;
 	guest_call(s, "CreateSandbox", &rq.base, SANDBOX_REQUEST_MS * 4, fn, data);

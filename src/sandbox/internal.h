@@ -20,6 +20,7 @@
 
 #define AGENT_PORT 1024
 #define AGENT_LOG_PORT 1025
+#define AGENT_CONSOLE_PORT 1026
 #define AGENT_STREAM_PORT 1027
 #define GUEST_CID 3
 
@@ -163,6 +164,8 @@ void guest_call(struct sandbox *s, const char *method, const ProtobufCMessage *r
 		int64_t timeout_ms, rpc_reply_fn *fn, void *data);
 /* Calls back no more for requests made with @data, which goes away. */
 void guest_forget(struct sandbox *s, const void *data);
+/* What the configuration says; before all other requests. */
+int guest_set_policy(struct sandbox *s, rpc_reply_fn *fn, void *data, struct error *e);
 int guest_create_sandbox(struct sandbox *s, rpc_reply_fn *fn, void *data);
 void guest_connect_log(struct sandbox *s);
 void guest_disconnect(struct sandbox *s);

@@ -386,11 +386,21 @@ static void machine_undo(void *data)
 /* Extra kernel parameters: the agent's, then the configuration's, which win. */
 static char *boot_cmdline(const struct sandbox *s)
 {
-	return xasprintf("agent.log_vport=%d%s%s%s", AGENT_LOG_PORT,
-			 s->config->agent.enable_debug ? " agent.log=debug" : "",
-			 str_empty(s->config->hypervisor.kernel_params) ? "" : " ",
-			 s->config->hypervisor.kernel_params ? s->config->hypervisor.kernel_params
-							     : "");
+	const struct config_agent *agent = &s->config->agent;
+	const char *more = s->config->hypervisor.kernel_params;
+	autodone(strv) words = STRV_INIT;
+
+	strv_addf(&words, "agent.log_vport=%d", AGENT_LOG_PORT);
+	if (agent->enable_debug)
+		strv_add(&words, "agent.log=debug");
+	if (agent->debug_console)
+		strv_addf(&words, "agent.debug_console agent.debug_console_vport=%d",
+			  AGENT_CONSOLE_PORT);
+	if (agent->container_pipe_size)
+		strv_addf(&words, "agent.container_pipe_size=%u", agent->container_pipe_size);
+	if (!str_empty(more))
+		strv_add(&words, more);
+	return strv_join(&words, " ");
 }
 
 static int machine_new(struct sandbox *s, const struct hv_ops *ops, struct error *e)
@@ -497,6 +507,20 @@ static int boot_agent(void *data, struct error *e)
 	return guest_connect(data, e);
 }
 
+static void policy_replied(void *data, const struct error *e, const ProtobufCMessage *resp)
+{
+	struct sandbox *s = data;
+
+	op_continue(&s->boot, e);
+}
+
+static int boot_policy(void *data, struct error *e)
+{
+	struct sandbox *s = data;
+
+	return str_empty(s->config->agent.policy) ? 0 : guest_set_policy(s, policy_replied, s, e);
+}
+
 static void sandbox_replied(void *data, const struct error *e, const ProtobufCMessage *resp)
 {
 	struct sandbox *s = data;
@@ -569,6 +593,7 @@ static const struct op_step boot_steps[] = {
 	{ "see the devices run", boot_daemons, NULL },
 	{ "share the first container", boot_first_share, NULL },
 	{ "connect to the agent", boot_agent, NULL },
+	{ "set the guest's policy", boot_policy, NULL },
 	{ "set up the guest", boot_sandbox, NULL },
 	{ "set up its network", boot_guest_network, NULL },
 };

@@ -1,6 +1,7 @@
 #!/usr/bin/env bats
 # SPDX-License-Identifier: Apache-2.0
-# A policy in the guest's image is in force from its first moment; nothing that goes around the requests goes around it. One machine.
+# A policy in the guest's image is in force from its first moment, one of the configuration before the first container; nothing that goes around
+# the requests goes around it. And what else the configuration says to the agent.
 
 load lib.bash
 
@@ -26,7 +27,24 @@ setup_file() {
 		newc etc - 040755 etc/kata-opa - 040755 etc/kata-opa/default-policy.rego "$T/policy.rego" 0100644 \
 			bin - 040755 bin/sh /bin/busybox 0100755
 	} >"$T/initrd.cpio"
-	sed -i "s|^initrd = .*|initrd = \"$T/initrd.cpio\"\nkernel_params = \"agent.debug_console agent.debug_console_vport=1026\"|" "$CONF"
+	# The same guest without a policy, and with a hook.
+	cat >"$T/hook" <<-'SH'
+		#!/bin/sh
+		# The namespaces are there, the container's root is not entered yet.
+		pid=$(/bin/sh -c 'cat' | sed 's/.*"pid":\([0-9]*\).*/\1/')
+		[ -d "/proc/$pid/root/proc" ] && echo "hook $1 for $pid" >/dev/console
+	SH
+	{
+		cat "$CAISSON_BUILD/guest/initrd.cpio"
+		newc bin - 040755 bin/sh /bin/busybox 0100755 bin/cat /bin/busybox 0100755 bin/sed /bin/busybox 0100755 bin/uname /bin/busybox 0100755 \
+			hooks - 040755 hooks/prestart - 040755 hooks/prestart/one "$T/hook" 0100755
+	} >"$T/hooks.cpio"
+	cat >>"$CONF" <<-TOML
+		guest_hook_path = ""
+		[agent.kata]
+		debug_console_enabled = true
+	TOML
+	sed -i "s|^initrd = .*|initrd = \"$T/initrd.cpio\"|" "$CONF"
 }
 teardown_file() { fixture_down; }
 teardown() { assert_clean; }
@@ -50,8 +68,8 @@ newc() {
 	PY
 }
 
-# What the guest says on a port of its hybrid vsock, without a word from us.
-listen_to() {
+# What the guest says on a port of its hybrid vsock, after our word if there is one, until it hangs up.
+talk_to() {
 	python3 - "$@" <<-'PY'
 		import socket, sys
 
@@ -59,6 +77,8 @@ listen_to() {
 		s.settimeout(30)
 		s.connect(sys.argv[1])
 		s.sendall(b"CONNECT %s\n" % sys.argv[2].encode())
+		if len(sys.argv) > 3:
+		    s.sendall(sys.argv[3].encode() + b"\n")
 		text = b""
 		while True:
 		    part = s.recv(4096)
@@ -85,7 +105,7 @@ listen_to() {
 	[[ $output == *"SetPolicyRequest is blocked by policy"* ]]
 	c agent --address p1 Check >/dev/null
 	sandbox=$(echo /run/caisson/p1.*/)
-	run listen_to "$sandbox/vsock" 1026
+	run talk_to "$sandbox/vsock" 1026
 	[[ $output == *"ExecProcessRequest is blocked by policy"* ]]
 	c kill p1 KILL
 	gone() { [ "$(c state p1 | jq -r .status)" = stopped ]; }
@@ -105,4 +125,28 @@ listen_to() {
 	run ! c run --bundle "$T/q" q1
 	echo "$output"
 	[[ $output == *"default-policy.rego: policy: 2:24: "* ]]
+}
+
+@test "a policy, hooks and a debug console by configuration" {
+	local sandbox policy
+
+	sed -i "s|^initrd = .*|initrd = \"$T/hooks.cpio\"|; s|^guest_hook_path = .*|guest_hook_path = \"/hooks\"|" "$CONF"
+	bundle "$T/r" sleep 600
+	c run -d --bundle "$T/r" r1
+	sandbox=$(echo /run/caisson/r1.*/)
+	hooked() { grep -q 'hook prestart for [0-9]' "$sandbox/console.log"; }
+	wait_for 10 hooked
+	run talk_to "$sandbox/vsock" 1026 'uname -r; exit'
+	[[ $output == *"$(jq -r .kernel "$CAISSON_BUILD/guest/guest.json")"* ]]
+	c delete --force r1
+	policy=$(sed '/ExecProcess/d' "$T/policy.rego" | base64 -w 0)
+	sed -i "s|^guest_hook_path = .*||; s|^debug_console_enabled = .*|policy = \"$policy\"|; s|^initrd = .*|initrd = \"$T/hooks.cpio\"|" "$CONF"
+	bundle "$T/s" sleep 600
+	c run -d --bundle "$T/s" s1
+	run ! c exec s1 true
+	[[ $output == *"ExecProcessRequest is blocked by policy"* ]]
+	c delete --force s1
+	sed -i "s|^policy = .*|policy = \"$(printf 'package agent_policy\nallow if input.x' | base64 -w 0)\"|" "$CONF"
+	run ! c run --bundle "$T/s" s2
+	[[ $output == *"policy: 2:7: "* ]]
 }

@@ -221,8 +221,8 @@ static void test_protection_is_not_ignored(void **state)
 	       "annotation " HV "kernel_hash: (hash of the kernel) is not supported yet and must "
 	       "not be ignored");
 	expect(c, HV "cc_init_data", "AA==", -EOPNOTSUPP, NULL);
-	expect(c, AGENT "policy", "AA==", -EOPNOTSUPP, NULL);
-	expect(c, AGENT "policy", "", 0, NULL);
+	expect(c, AGENT "policy", "cGFja2FnZQ==", 0, NULL);
+	assert_string_equal(c->agent.policy, "cGFja2FnZQ==");
 }
 
 static void test_unknown(void **state)
