@@ -215,7 +215,7 @@ int resize_mounted(const struct device_env *env, int fd, const char *path, uint6
 {
 	const struct resizer *resizer = find_resizer(fd, e);
 	uint64_t disk_bytes = 0;
-	dev_t disk;
+	dev_t disk = 0;
 	int r = resizer ? find_disk(fd, path, &disk, e) : -EOPNOTSUPP;
 
 	if (r >= 0)
