@@ -26,6 +26,7 @@ static void rootfs_free(struct container *c)
 	for (size_t i = 0; i < c->nrootfs; i++) {
 		free((char *)(uintptr_t)c->rootfs[i].type);
 		free((char *)(uintptr_t)c->rootfs[i].source);
+		free((char *)(uintptr_t)c->rootfs[i].target);
 		for (size_t k = 0; k < c->rootfs[i].noptions; k++)
 			free((char *)(uintptr_t)c->rootfs[i].options[k]);
 		free((void *)(uintptr_t)c->rootfs[i].options);
@@ -47,6 +48,7 @@ static void rootfs_copy(struct container *c, const struct sandbox_mount *m, size
 		c->rootfs[i] = (struct sandbox_mount){
 			.type = xstrdup(m[i].type),
 			.source = xstrdup(m[i].source),
+			.target = xstrdup(m[i].target ? m[i].target : ""),
 			.options = options,
 			.noptions = m[i].noptions,
 		};

@@ -205,6 +205,10 @@ void volumes_release(struct container *c);
  * mount of as much memory of the guest: 1; 0: it is something else. */
 int memvol_take(struct container *c, const char *source, Grpc__Mount *m, struct error *e);
 
+/* rootfs.c: makes one of the mounts of a container's root file system. *ret_target is owned. */
+int rootfs_mount(const struct sandbox_mount *m, const char *root, char **ret_target,
+		 struct error *e);
+
 /* daemon.c */
 int daemon_start_vsock(struct sandbox *s, struct error *e);
 int daemon_start_fs(struct sandbox *s, struct error *e);
@@ -253,6 +257,12 @@ void process_exited(struct process *p, uint32_t status, const char *reason);
 /* Without waiting for what its output may still bring. */
 void process_exited_now(struct process *p, uint32_t status);
 void process_adopt_pid(struct process *p); /* that of the machine, where there is no proxy */
+
+/* oom.c */
+void oom_watch(struct sandbox *s); /* of a machine that is READY */
+bool oom_killed_machine(
+	const struct sandbox *s); /* the host's kernel did, for its cgroup's limit */
+void oom_tell_all(struct sandbox *s);
 
 /* proxy.c */
 int proxy_claim(struct process *p, struct error *e);

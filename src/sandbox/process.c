@@ -422,20 +422,33 @@ static int request(struct process *p, const char *method, const ProtobufCMessage
 	return 0;
 }
 
-/* SIGKILL must work on a guest that does not answer: the last container takes the machine with it.
- */
+/* SIGKILL must work on a guest that does not answer: it takes the machine with it. Where that has
+ * other containers it is asked first. */
 #define KILL_GRACE_MS 2000
 
-static void kill_expired(struct loop_source *s, void *data)
+static void probed(void *data, const struct error *e, const ProtobufCMessage *resp)
 {
+	struct sandbox *s = data;
+
+	if (e && e->code == -ETIMEDOUT)
+		sandbox_die(s, -ETIMEDOUT,
+			    "the guest does not answer: a process could not be killed");
+}
+
+static void kill_expired(struct loop_source *src, void *data)
+{
+	Grpc__GuestDetailsRequest rq = GRPC__GUEST_DETAILS_REQUEST__INIT;
 	struct process *p = data;
-	struct sandbox *sb = p->container->sandbox;
+	struct sandbox *s = p->container->sandbox;
 
 	p->kill_timer = loop_source_free(p->kill_timer);
-	if (p->state == PROCESS_STOPPED || sb->containers.next != sb->containers.prev)
+	if (p->state == PROCESS_STOPPED || p->exiting)
 		return;
-	sandbox_die(sb, -ETIMEDOUT, "the guest did not kill the process within %d ms",
-		    KILL_GRACE_MS);
+	if (str_empty(p->exec_id) && s->containers.next == s->containers.prev)
+		sandbox_die(s, -ETIMEDOUT, "the guest did not kill the process within %d ms",
+			    KILL_GRACE_MS);
+	else
+		guest_call(s, "GetGuestDetails", &rq.base, KILL_GRACE_MS, probed, s);
 }
 
 /* What is being created has no process yet; the machine of a first container can go at once. */
@@ -472,7 +485,7 @@ static int send_sigkill(struct process *p, const Grpc__SignalProcessRequest *m,
 	struct kill_request *rq = xnew(struct kill_request);
 
 	*rq = (struct kill_request){ .sandbox = s, .done = done, .data = data };
-	if (str_empty(p->exec_id) && !p->kill_timer)
+	if (!p->kill_timer)
 		p->kill_timer = loop_add_timer(s->loop, KILL_GRACE_MS, kill_expired, p);
 	return request(p, "SignalProcess", &m->base, sigkill_replied, rq);
 }

@@ -156,6 +156,8 @@ static void death(struct loop_source *src, void *data)
 	struct sandbox *s = data;
 
 	s->death_timer = NULL;
+	if (oom_killed_machine(s))
+		oom_tell_all(s);
 	end_processes(s, error_text(&s->death));
 	machine_stop(s);
 	op_continue(&s->boot, &s->death);
@@ -223,6 +225,13 @@ static void vmm_event(struct hv *h, enum hv_event ev, const char *text, void *da
 
 	if ((size_t)ev >= ARRAY_SIZE(what) || !what[ev])
 		return; /* not the end of anything */
+	if (ev == HV_EVENT_EXITED && oom_killed_machine(s)) {
+		sandbox_die(s, -ENOMEM,
+			    "the machine was killed: the memory limit of cgroup %s on the "
+			    "host is too small for it",
+			    s->cgroup);
+		return;
+	}
 	sandbox_die(s, -ECONNRESET, "%s%s%s", what[ev], str_empty(text) ? "" : ": ",
 		    text ? text : "");
 }
@@ -610,6 +619,7 @@ static void boot_finished(void *data, const struct error *e)
 		s->state = SANDBOX_DEAD;
 	} else {
 		s->state = SANDBOX_READY;
+		oom_watch(s);
 	}
 	while (!list_empty(&s->boot_waiters)) {
 		struct container *c = list_entry(s->boot_waiters.next, struct container, boot_link);

@@ -81,6 +81,7 @@ int sandbox_attach_proxy(struct sandbox *s, const char *id, const char *exec_id,
 
 struct sandbox_mount {
 	const char *type, *source;
+	const char *target; /* below the root; NULL or "": the root itself */
 	const char *const *options;
 	size_t noptions;
 };

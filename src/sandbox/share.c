@@ -242,15 +242,12 @@ static int mount_rootfs(struct container *c, const struct sandbox_mount *m, size
 	const char *root = c->spec->root->path;
 
 	for (size_t i = 0; i < n; i++) {
-		autodone(strv) options = STRV_INIT;
-		int r;
+		char *target = NULL;
+		int r = rootfs_mount(&m[i], root, &target, e);
 
-		for (size_t k = 0; k < m[i].noptions; k++)
-			strv_add(&options, m[i].options[k]);
-		r = mount_path(m[i].source, root, m[i].type, options.v, options.n, e);
 		if (r < 0)
 			return error_prefix(e, "mount the root file system");
-		strv_add(&c->mounts, root);
+		strv_take(&c->mounts, target);
 	}
 	return 0;
 }

@@ -27,6 +27,7 @@ static void send_create(struct publisher *pub, const char *topic, const struct p
 		containerd__types__mount__init(&mounts[i]);
 		mounts[i].type = TEXT(st->rootfs[i].type);
 		mounts[i].source = TEXT(st->rootfs[i].source);
+		mounts[i].target = TEXT(st->rootfs[i].target);
 		mounts[i].options = (char **)(uintptr_t)st->rootfs[i].options;
 		mounts[i].n_options = st->rootfs[i].noptions;
 		list[i] = &mounts[i];

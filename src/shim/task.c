@@ -287,6 +287,7 @@ static int create_container(struct shim *s, const Containerd__Task__V2__CreateTa
 		rootfs[i] = (struct sandbox_mount){
 			.type = rq->rootfs[i]->type,
 			.source = rq->rootfs[i]->source,
+			.target = rq->rootfs[i]->target,
 			.options = (const char *const *)rq->rootfs[i]->options,
 			.noptions = rq->rootfs[i]->n_options,
 		};

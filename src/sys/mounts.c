@@ -2,6 +2,8 @@
 /* mounts - see mounts.h. */
 #include "sys/mounts.h"
 
+#include "sys/mounts_data.h"
+
 #include "base/error.h"
 #include "base/fd.h"
 
@@ -11,8 +13,6 @@
 #include <sys/stat.h>
 #include <sys/syscall.h>
 #include <unistd.h>
-
-#define OPTION_VALUE_MAX 255 /* fsconfig(2) takes no more */
 
 enum option_kind {
 	OPT_ATTR, /* value: MOUNT_ATTR_* to set, clear: to clear */
@@ -170,16 +170,11 @@ int mount_opts_parse(struct mount_opts *ret, char *const *opts, size_t n, struct
 		strv_split(&words, opts[i], ",");
 	for (size_t i = 0; i < words.n; i++) {
 		const struct option *opt = find_option(words.v[i]);
-		const char *value = strchr(words.v[i], '=');
 
 		if (opt) {
 			apply_option(&o, opt);
 			continue;
 		}
-		if (value && strlen(value + 1) > OPTION_VALUE_MAX)
-			return error_plain(e, EINVAL,
-					   "mount option %.32s...: longer than %d characters",
-					   words.v[i], OPTION_VALUE_MAX);
 		strv_add(&o.data, words.v[i]);
 	}
 	*ret = o;
@@ -222,6 +217,9 @@ static int configure_option(int fs, const char *option, struct error *e)
 	char *value = strchr(key, '=');
 	int r;
 
+	if (value && strlen(value + 1) > MOUNT_VALUE_MAX)
+		return error_plain(e, EINVAL, "mount option %.32s...: longer than %d characters",
+				   option, MOUNT_VALUE_MAX);
 	if (value) {
 		*value++ = '\0';
 		r = fsconfig(fs, FSCONFIG_SET_STRING, key, value, 0);
@@ -354,13 +352,38 @@ int mount_onto(const char *source, int target, const char *type, char *const *op
 	return r < 0 ? r : mount_set_propagation(fd, &o, e);
 }
 
+/* 0: they are not that long, and nothing was done; 1: mounted. */
+static int mount_long_options(const char *source, const char *target, const char *type,
+			      char *const *opts, size_t n, struct error *e)
+{
+	autodone(mount_opts) o = MOUNT_OPTS_INIT;
+	autoclose int fd = -1;
+	int r = mount_opts_parse(&o, opts, n, e);
+
+	if (r < 0)
+		return r;
+	if (o.bind || !mount_needs_data(&o))
+		return 0;
+	fd = mount_by_data(type, source, target, &o, e);
+	if (fd < 0)
+		return fd;
+	r = mount_set(fd, &o, e);
+	if (r == 0)
+		r = mount_set_propagation(fd, &o, e);
+	return r < 0 ? r : 1;
+}
+
 int mount_path(const char *source, const char *target, const char *type, char *const *opts,
 	       size_t n, struct error *e)
 {
 	autoclose int to = open(target, O_PATH | O_CLOEXEC);
+	int r;
 
 	if (to < 0)
 		return error_set(e, errno, "mount %s", target);
+	r = mount_long_options(source, target, type, opts, n, e);
+	if (r != 0)
+		return r < 0 ? error_prefix(e, "mount %s", target) : 0;
 	if (mount_onto(source, to, type, opts, n, e) < 0)
 		return error_prefix(e, "mount %s", target);
 	return 0;

@@ -11,6 +11,7 @@ setup_file() {
 	fixture_up
 	# Small machines: some tests have many.
 	sed -i 's/^\[hypervisor.qemu\]/&\ndefault_memory = 256/' "$CONF"
+	printf '[agent.kata]\ndial_timeout = 200\n' >>"$CONF" # many of them boot at the same time
 	containerd_up
 }
 
@@ -265,4 +266,64 @@ log_has() {
 	[ "$(exit_status d3)" -eq 137 ]
 	k containers rm d3
 	[ $((SECONDS - began)) -lt 30 ]
+}
+
+@test "no memory: in the container's limit, and in the sandbox's on the host" {
+	local group usage
+
+	record_events
+	k_run --memory-limit 33554432 -d o1 sh -c 'sleep 1; dd if=/dev/zero of=/dev/null bs=64M count=1; sleep 1000'
+	wait_for 60 has_heard o1 /tasks/oom
+	k tasks kill -s KILL o1 || true
+	wait_for 30 is_status o1 STOPPED
+	k tasks rm o1 || true
+	k containers rm o1
+	group=/sys/fs/cgroup/memory
+	[ -e "$group/memory.limit_in_bytes" ] || skip "needs cgroup v1's memory controller to set a limit on a machine that runs"
+	k_run -d o2 sleep 1000
+	group+=$(sed -n 's/^[0-9]*:memory://p' "/proc/$(sandbox_pid vmm o2)/cgroup")
+	usage=$(cat "$group/memory.usage_in_bytes")
+	echo $((usage + 16777216)) >"$group/memory.limit_in_bytes"
+	k tasks exec --exec-id x o2 sh -c 'head -c 60000000 /dev/zero >/dev/shm/x' </dev/null || true
+	wait_for 60 has_heard o2 /tasks/exit
+	[ "$(heard o2 | grep -v ' x$' | tr '\n' ' ')" = "/tasks/create /tasks/start /tasks/oom /tasks/exit " ]
+	[ "$(exit_status o2)" -eq 137 ]
+	k containers rm o2
+}
+
+@test "root file systems: of a bind mount, and read-only" {
+	run k_run --rm --snapshotter native m1 sh -c 'echo x >/new && cat /new'
+	[ "$output" = x ]
+	run k_run --rm --read-only m2 sh -c 'touch /new'
+	[ "$status" -ne 0 ]
+	[ "$(k snapshots --snapshotter native ls | grep -c m1)" -eq 0 ]
+}
+
+# Started and removed side by side: CAISSON_TEST_PARALLEL containers, of 256 MiB at the most each.
+@test "many containers at once" {
+	local n=${CAISSON_TEST_PARALLEL:-20} i pids=()
+
+	for ((i = 0; i < n; i++)); do
+		K_TIMEOUT=300 k_run --rm "n$i" sh -c "echo $i; exit $i" >"$BATS_TEST_TMPDIR/out$i" 2>&1 3>&- &
+		pids+=($!)
+	done
+	for ((i = 0; i < n; i++)); do
+		status=0
+		wait "${pids[i]}" || status=$?
+		[ "$status" -eq "$i" ] || { echo "container $i: status $status"; cat "$BATS_TEST_TMPDIR/out$i"; false; }
+		[ "$(cat "$BATS_TEST_TMPDIR/out$i")" = "$i" ]
+	done
+}
+
+# CAISSON_TEST_SOAK starts, one after the other; afterwards containerd has no more descriptors open than after the first ones. 200 is the full run.
+@test "containers in a row leave containerd as it was" {
+	local n=${CAISSON_TEST_SOAK:-6} i before after
+
+	for ((i = 0; i < n; i++)); do
+		k_run --rm "s$i" true
+		[ "$i" -ne 1 ] || before=$(ls "/proc/$(cat "$D/pid")/fd" | wc -l)
+	done
+	after=$(ls "/proc/$(cat "$D/pid")/fd" | wc -l)
+	[ "$after" -le $((before + 2)) ]
+	[ -z "$(ls "$D/state/io.containerd.runtime.v2.task/default")" ]
 }
