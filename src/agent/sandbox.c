@@ -175,7 +175,6 @@ static int (*const create_steps[])(struct sandbox *, const Grpc__CreateSandboxRe
 /* What was made, but for the storages' own books. */
 static void sandbox_undo(struct sandbox *s)
 {
-	storages_release(&s->storages, &s->refs, NULL, NULL);
 	s->ipc = fd_close(s->ipc);
 	s->uts = fd_close(s->uts);
 	s->net = fd_close(s->net);
@@ -193,6 +192,7 @@ static void sandbox_undo(struct sandbox *s)
 
 void sandbox_done(struct sandbox *s)
 {
+	storages_release(&s->storages, &s->refs, NULL, NULL);
 	sandbox_undo(s);
 	sharedirs_done(&s->shared);
 	storages_done(&s->storages);
@@ -201,21 +201,33 @@ void sandbox_done(struct sandbox *s)
 struct creation {
 	struct sandbox *sandbox;
 	struct rpc_call *call;
+	struct error why;
 };
+
+/* Nothing is left: now it can be tried again. */
+static void undone(void *data)
+{
+	struct creation *c = data;
+
+	sandbox_undo(c->sandbox);
+	rpc_call_fail(c->call, &c->why);
+	free(c);
+}
 
 /* The storages are mounted: the last step. */
 static void created(void *data, const struct error *e, const struct device_node *devices)
 {
 	struct creation *c = data;
+	struct sandbox *s = c->sandbox;
 
-	c->sandbox->creating = false;
 	if (e) {
-		sandbox_undo(c->sandbox);
-		rpc_call_fail(c->call, e);
-	} else {
-		c->sandbox->created = true;
-		rpc_call_reply_empty(c->call);
+		c->why = *e;
+		storages_release(&s->storages, &s->refs, undone, c);
+		return;
 	}
+	s->creating = false;
+	s->created = true;
+	rpc_call_reply_empty(c->call);
 	free(c);
 }
 

@@ -147,7 +147,7 @@ static void test_replace_fails(void **state)
 
 static void test_read_all(void **state)
 {
-	autofree char *text = NULL, *proc = NULL;
+	autofree char *text = NULL, *proc = NULL, *sysfs = NULL;
 	char chunk[5000];
 	size_t len = 0;
 	int p[2];
@@ -164,7 +164,8 @@ static void test_read_all(void **state)
 	assert_int_equal(fd_read_all(p[0], 4999, &proc, NULL), -EFBIG);
 	close(p[0]);
 	close(p[1]);
-	/* A file without a size. */
+	/* A file that says it has a page, and one without a size. */
+	assert_int_equal(file_read_at(AT_FDCWD, "/sys/kernel/uevent_seqnum", 64, &sysfs, NULL), 0);
 	assert_int_equal(file_read_at(AT_FDCWD, "/proc/self/status", 1 << 20, &proc, NULL), 0);
 	assert_non_null(strstr(proc, "Pid:"));
 }
