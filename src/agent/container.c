@@ -170,16 +170,19 @@ static struct container *container_new(struct agent *a, const char *id)
 	return c;
 }
 
-/* What it mounts from the share. */
+/* What it mounts from the share, unless that is a storage, which is held as such. */
 static int hold_volumes(struct container *c, const Grpc__Spec *spec, struct error *e)
 {
 	autofree char *share = xasprintf("%s/shared/", c->agent->conf->run_dir);
+	struct sandbox *s = &c->agent->sandbox;
 	int r = 0;
 
-	for (size_t i = 0; i < spec->n_mounts && r >= 0; i++)
-		if (str_skip_prefix(spec->mounts[i]->source, share))
-			r = sharedir_hold(&c->agent->sandbox.shared, spec->mounts[i]->source,
-					  &c->shared, e);
+	for (size_t i = 0; i < spec->n_mounts && r >= 0; i++) {
+		const char *source = spec->mounts[i]->source;
+
+		if (str_skip_prefix(source, share) && !storages_mounted(&s->storages, source, NULL))
+			r = sharedir_hold(&s->shared, source, &c->shared, e);
+	}
 	return r;
 }
 
@@ -191,7 +194,7 @@ static int container_prepare(struct container *c, const Grpc__CreateContainerReq
 		return -EINVAL;
 	if (path_mkdir_all(c->bundle, 0700) < 0)
 		return error_set(e, errno, "create %s", c->bundle);
-	return hold_volumes(c, req->oci, e);
+	return 0;
 }
 
 /* The pid namespace of the container @id, which its init keeps alive. */
@@ -294,6 +297,8 @@ static void storages_ready(void *data, const struct error *e, const struct devic
 	/* The request is ours until it is answered. */
 	if (r >= 0)
 		r = spec_set_devices(req->oci, req->devices, nodes, req->n_devices, &why);
+	if (r >= 0)
+		r = hold_volumes(c, req->oci, &why);
 	if (r >= 0)
 		r = launch_with_hooks(c, req, call, &why);
 	if (r >= 0)

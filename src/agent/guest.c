@@ -198,6 +198,10 @@ int guest_probe_memory(struct agent *a, const Grpc__MemHotplugByProbeRequest *rq
 	if (rq->n_memhotplugprobeaddr > LIMIT_AGENT_PROBES)
 		return error_plain(e, E2BIG, "%zu addresses in one request",
 				   rq->n_memhotplugprobeaddr);
+	if (!rq->n_memhotplugprobeaddr) {
+		rpc_call_reply_empty(call);
+		return 0;
+	}
 	if (access(SYS_MEMORY "/probe", W_OK) < 0)
 		return error_plain(e, EOPNOTSUPP,
 				   "the kernel finds new memory by itself (it has no %s/probe)",

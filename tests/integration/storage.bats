@@ -348,6 +348,7 @@ qmp() {
 	agent SetGuestDateTime "{\"Sec\": $(date +%s)}"
 	agent RemoveStaleVirtiofsShareMounts
 	agent MemHotplugByProbe
+	refused UNIMPLEMENTED MemHotplugByProbe '{"memHotplugProbeAddr": [4294967296]}'
 }
 
 # The request is there first.
