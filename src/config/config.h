@@ -57,8 +57,11 @@ struct config_hypervisor {
 	bool enable_debug;
 	char *entropy_source;
 	struct strv valid_entropy_sources;
+	uint32_t pcie_root_port; /* devices that can be added to a running guest */
 	bool disable_vhost_net;
-	uint32_t network_queues; /* of a network interface; 0: one a vCPU */
+	uint64_t rx_rate_limiter_max_rate; /* bits a second into the guest; 0: no limit */
+	uint64_t tx_rate_limiter_max_rate; /* out of it */
+	uint32_t network_queues;           /* of a network interface; 0: one a vCPU */
 };
 
 struct config_agent {

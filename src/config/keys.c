@@ -26,7 +26,8 @@
 #define QEMU "\"/usr/bin/qemu-system-x86_64\""
 #define PORTS "no-port|bridge-port|root-port|switch-port"
 #define LOG_LEVELS "trace|debug|info|warn|error|critical"
-#define TIMEOUT_MAX 86400 /* s: a day */
+#define RATE_MAX INT64_C(1000000000000) /* bits a second */
+#define TIMEOUT_MAX 86400               /* s: a day */
 
 const char *const config_engines[] = { "qemu", NULL };
 
@@ -149,6 +150,15 @@ const struct config_key config_keys[] = {
 	  .def = "false",
 	  .help = "Move a network interface's packets in the VMM even where the host has "
 		  "vhost-net." },
+	{ HV("pcie_root_port"), CONFIG_INT, CONFIG_ANNOTATED, AT(hypervisor.pcie_root_port),
+	  .def = "0", .max = 16,
+	  .help = "Devices that can be added to a running guest, such as network interfaces." },
+	{ HV("rx_rate_limiter_max_rate"), CONFIG_U64, CONFIG_ANNOTATED,
+	  AT(hypervisor.rx_rate_limiter_max_rate), .def = "0", .max = RATE_MAX,
+	  .help = "Bits a second that a guest receives on each network interface. 0: no limit." },
+	{ HV("tx_rate_limiter_max_rate"), CONFIG_U64, CONFIG_ANNOTATED,
+	  AT(hypervisor.tx_rate_limiter_max_rate), .def = "0", .max = RATE_MAX,
+	  .help = "Bits a second that a guest sends on each network interface. 0: no limit." },
 	{ HV("network_queues"), CONFIG_INT, CONFIG_ANNOTATED, AT(hypervisor.network_queues),
 	  .def = "0", .kata = "1", .max = LIMIT_NET_QUEUES,
 	  .help = "Pairs of queues of a network interface. 0: one a vCPU." },
@@ -294,14 +304,8 @@ const struct config_key config_keys[] = {
 	  .choices = PORTS, .help = "port of host devices present at boot" },
 	{ HV("hotplug_vfio_on_root_bus"), CONFIG_BOOL, .def = "false",
 	  .help = "host devices on the root bus" },
-	{ HV("pcie_root_port"), CONFIG_INT, CONFIG_ANNOTATED, .def = "0", .max = 16,
-	  .help = "root ports" },
 	{ HV("pcie_switch_port"), CONFIG_INT, CONFIG_ANNOTATED, .def = "0", .max = 16,
 	  .help = "switch ports" },
-	{ HV("rx_rate_limiter_max_rate"), CONFIG_INT, CONFIG_ANNOTATED, .def = "0",
-	  .max = INT64_MAX, .help = "bits per second in" },
-	{ HV("tx_rate_limiter_max_rate"), CONFIG_INT, CONFIG_ANNOTATED, .def = "0",
-	  .max = INT64_MAX, .help = "bits per second out" },
 	{ HV("net_rate_limiter_bw_max_rate"), CONFIG_INT, .def = "0", .max = INT64_MAX,
 	  .help = "bytes per second" },
 	{ HV("net_rate_limiter_bw_one_time_burst"), CONFIG_INT, .def = "0", .max = INT64_MAX,

@@ -16,6 +16,7 @@
 enum config_type {
 	CONFIG_BOOL,   /* bool */
 	CONFIG_INT,    /* uint32_t, after .scale */
+	CONFIG_U64,    /* uint64_t */
 	CONFIG_FLOAT,  /* double; integers are taken too */
 	CONFIG_STRING, /* char *, NULL for "" */
 	CONFIG_PATH,   /* char *: absolute or "" */

@@ -43,7 +43,7 @@ static char *facts(const struct config_key *k)
 
 		strv_addf(&v, "Values: %s.", list);
 	}
-	if ((k->type == CONFIG_INT || k->type == CONFIG_FLOAT) && k->max)
+	if ((k->type == CONFIG_INT || k->type == CONFIG_U64 || k->type == CONFIG_FLOAT) && k->max)
 		strv_addf(&v, "From %" PRId64 " to %" PRId64 ".", k->min, k->max);
 	if (k->kata)
 		strv_addf(&v, "Kata's default: %s.", k->kata);

@@ -195,6 +195,11 @@ static void store_int(void *f, const struct config_key *k, const struct toml *v)
 	*(uint32_t *)f = (uint32_t)v->integer * (k->scale ? k->scale : 1);
 }
 
+static void store_u64(void *f, const struct config_key *k, const struct toml *v)
+{
+	*(uint64_t *)f = (uint64_t)v->integer;
+}
+
 static void store_float(void *f, const struct config_key *k, const struct toml *v)
 {
 	*(double *)f = real_of(v);
@@ -256,6 +261,11 @@ static void print_int(const void *f, FILE *out)
 	fprintf(out, "%" PRIu32, *(const uint32_t *)f);
 }
 
+static void print_u64(const void *f, FILE *out)
+{
+	fprintf(out, "%" PRIu64, *(const uint64_t *)f);
+}
+
 static void print_float(const void *f, FILE *out)
 {
 	fprintf(out, "%.10g", *(const double *)f);
@@ -290,6 +300,11 @@ static void json_of_int(const void *f, const char *key, struct json_writer *w)
 	json_add_u64(w, key, *(const uint32_t *)f);
 }
 
+static void json_of_u64(const void *f, const char *key, struct json_writer *w)
+{
+	json_add_u64(w, key, *(const uint64_t *)f);
+}
+
 static void json_of_float(const void *f, const char *key, struct json_writer *w)
 {
 	json_add_double(w, key, *(const double *)f);
@@ -320,6 +335,7 @@ static const struct {
 } types[] = {
 	[CONFIG_BOOL] = { check_bool, store_bool, print_bool, json_of_bool, NULL },
 	[CONFIG_INT] = { check_int, store_int, print_int, json_of_int, NULL },
+	[CONFIG_U64] = { check_int, store_u64, print_u64, json_of_u64, NULL },
 	[CONFIG_FLOAT] = { check_float, store_float, print_float, json_of_float, NULL },
 	[CONFIG_STRING] = { check_string, store_string, print_string, json_of_string, done_string },
 	[CONFIG_PATH] = { check_path, store_string, print_string, json_of_string, done_string },
@@ -450,7 +466,7 @@ static int print_number(const struct config_key *k, const char *text, FILE *f, s
 		fprintf(f, "%" PRId64, i);
 		return 0;
 	}
-	if (k->type == CONFIG_INT)
+	if (k->type != CONFIG_FLOAT)
 		return error_plain(e, EINVAL, "must be an integer, not \"%s\"", text);
 	d = strtod(text, &end);
 	if (end == text || *end || !isfinite(d))
@@ -468,6 +484,7 @@ static int print_literal(const struct config_key *k, const char *text, FILE *f, 
 		fputs(bool_literal(text), f);
 		return 0;
 	case CONFIG_INT:
+	case CONFIG_U64:
 	case CONFIG_FLOAT:
 		return print_number(k, text, f, e);
 	case CONFIG_STRING:

@@ -87,6 +87,8 @@ int network_join(struct sandbox *s, struct container *first, struct error *e)
 		return 0;
 	net_model_find(s->config->runtime.internetworking_model, &s->net.model, NULL);
 	s->net.queues = queues(s);
+	s->net.rx_rate = s->config->hypervisor.rx_rate_limiter_max_rate;
+	s->net.tx_rate = s->config->hypervisor.tx_rate_limiter_max_rate;
 	s->net.vhost = !s->config->hypervisor.disable_vhost_net;
 	r = net_check_free(&s->net, e);
 	if (r < 0)

@@ -438,6 +438,7 @@ static int machine_new(struct sandbox *s, const struct hv_ops *ops, struct error
 		.seccomp = h->seccompsandbox,
 		.free_page_reporting = h->reclaim_guest_freed_memory,
 		.entropy = h->entropy_source,
+		.hotplug_slots = h->pcie_root_port,
 	};
 
 	s->hv = hv_new(ops, &hc, s->loop, vmm_event, s, e);

@@ -143,7 +143,7 @@ int rtnl_ingress_del(struct nl *nl, int index, struct error *e);
 bool rtnl_ingress_exists(struct nl *nl, int index);
 /* Everything that comes in on @from goes out on @to. @from has an ingress discipline. */
 int rtnl_redirect_add(struct nl *nl, int from, int to, struct error *e);
-/* At most @rate bytes a second out of @index; replaces its root discipline. */
+/* At most @rate bytes a second out of @index. -EEXIST: somebody gave it a root discipline. */
 int rtnl_rate_set(struct nl *nl, int index, uint64_t rate, struct error *e);
 int rtnl_rate_del(struct nl *nl, int index, struct error *e);
 

@@ -147,7 +147,7 @@ int rtnl_rate_set(struct nl *nl, int index, uint64_t rate, struct error *e)
 	struct nl_req q;
 	int r;
 
-	nl_req_init(&q, RTM_NEWQDISC, NLM_F_CREATE | NLM_F_REPLACE, &h, sizeof(h));
+	nl_req_init(&q, RTM_NEWQDISC, NLM_F_CREATE | NLM_F_EXCL, &h, sizeof(h));
 	nl_put_str(&q, TCA_KIND, "tbf");
 	nl_nest(&q, TCA_OPTIONS);
 	nl_put(&q, TCA_TBF_PARMS, &opt, sizeof(opt));

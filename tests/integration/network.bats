@@ -199,3 +199,26 @@ teardown() {
 	run -0 pod_run a sh -c 'for i in one two; do echo "$i $(cat /sys/class/net/$i/address)"; done'
 	diff <(echo "$output") "$T/want"
 }
+
+# 3 MB at 8 Mbit/s take 3 s, less what may come at once. A machine that is slow for other reasons is none the wiser.
+@test "rates of receiving and sending are limited" {
+	local before began
+
+	pod a 2
+	before=$(pod_state a)
+	sed 's/^\[hypervisor.qemu\]/&\nrx_rate_limiter_max_rate = 8000000/' "$CONF" >"$T/rx.toml"
+	sed 's/^\[hypervisor.qemu\]/&\ntx_rate_limiter_max_rate = 8000000/' "$CONF" >"$T/tx.toml"
+	CONF="$T/rx.toml" pod_start rx a sh -c 'nc -ll -p 80 -e sh -c "head -c 3000000 | wc -c" & wait'
+	wait_for 30 tcp_up 10.81.0.2 80
+	began=${EPOCHREALTIME/./}
+	[ "$(hub timeout -k 1 60 bash -c 'exec 3<>/dev/tcp/10.81.0.2/80; head -c 3000000 /dev/zero >&3; cat <&3')" = 3000000 ]
+	[ $((${EPOCHREALTIME/./} - began)) -gt 2500000 ]
+	c delete --force rx
+	CONF="$T/tx.toml" pod_start tx a sh -c 'nc -ll -p 80 -e head -c 3000000 /dev/zero & wait'
+	wait_for 30 tcp_up 10.81.0.2 80
+	began=${EPOCHREALTIME/./}
+	[ "$(hub timeout -k 1 60 bash -c 'exec 3<>/dev/tcp/10.81.0.2/80; head -c 3000000 <&3 | wc -c')" = 3000000 ]
+	[ $((${EPOCHREALTIME/./} - began)) -gt 2500000 ]
+	c delete --force tx
+	diff <(echo "$before") <(pod_state a)
+}

@@ -264,7 +264,9 @@ static void traffic(void)
 	CHECK(rtnl_ingress_del(&nl, a, &e) < 0);
 	CHECK(rtnl_rate_del(&nl, a, &e) < 0);
 	CHECK(rtnl_rate_set(&nl, a, 1000000, &e) == 0);
-	CHECK(rtnl_rate_set(&nl, a, 10000000000, &e) == 0); /* above 32 bits, and instead */
+	CHECK(rtnl_rate_set(&nl, a, 1000000, &e) == -EEXIST);
+	CHECK(rtnl_rate_del(&nl, a, &e) == 0);
+	CHECK(rtnl_rate_set(&nl, a, 10000000000, &e) == 0); /* above 32 bits */
 	CHECK(rtnl_rate_del(&nl, a, &e) == 0);
 }
 
