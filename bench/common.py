@@ -5,6 +5,7 @@ Every figure is a ratio: what is measured and what it is measured against run in
 loaded machine slows both. Absolute numbers are shown only to say what the ratio is of.
 """
 import argparse
+import contextlib
 import json
 import os
 import shutil
@@ -64,6 +65,15 @@ virtio_fs_daemon = "/usr/lib/qemu/virtiofsd"
         for runtime, name in self.live:
             subprocess.run([*self.runtime(runtime), "delete", "--force", name], stderr=subprocess.DEVNULL, check=False)
         shutil.rmtree(self.dir)
+
+    @contextlib.contextmanager
+    def configured(self, conf):
+        """While it lasts, caisson is run with this configuration."""
+        before, self.conf = self.conf, conf
+        try:
+            yield
+        finally:
+            self.conf = before
 
     def runtime(self, name):
         if name == "runc":
@@ -139,10 +149,14 @@ class Table:
     def ratio(self, what, against, mine, theirs, unit, target=None):
         """Of medians; @mine and @theirs are lists from runs in turns."""
         a, b = statistics.median(mine), statistics.median(theirs)
+
+        def side(times):
+            at99 = sorted(times)[-(-99 * len(times) // 100) - 1]
+            return {"median": statistics.median(times), "p99": at99, "min": min(times), "max": max(times), "n": len(times)}
+
         self.row({
             "what": what, "against": against, "ratio": float(f"{a / b:.3g}"), "unit": unit, "target": target,
-            "mine": {"median": a, "min": min(mine), "max": max(mine), "n": len(mine)},
-            "theirs": {"median": b, "min": min(theirs), "max": max(theirs), "n": len(theirs)},
+            "mine": side(mine), "theirs": side(theirs),
         })
 
     def row(self, r):

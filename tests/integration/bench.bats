@@ -20,7 +20,10 @@ figures() {
 		all(.mine, .theirs; .n >= 1 and .min <= .median and .median > 0 and .median <= .max))' "$T/$1.json" || { cat "$T/$1.json"; return 1; }
 }
 
-@test "start" { figures start 2; }
+@test "start" {
+	# With the other kernel, where it is at hand, there are more.
+	CAISSON_BENCH_AT_ONCE=2 figures start 4 || [ "$(jq -s length "$T/start.json")" -gt 4 ]
+}
 @test "memory" { figures memory 6; }
 @test "stdio" { CAISSON_BENCH_MIB=1 figures stdio 2; }
 @test "agent" {
