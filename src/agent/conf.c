@@ -35,6 +35,7 @@ static const struct conf_key conf_keys[] = {
 	{ "debug_console_vport", CONF_U32, AT(debug_console_port) },
 	{ "container_pipe_size", CONF_U32, AT(pipe_size) },
 	{ "devmode", CONF_FLAG, AT(devmode) },
+	{ "hotplug_timeout", CONF_U32, AT(hotplug_timeout_s) },
 	{ "config_file", CONF_STRING, AT(config_file) },
 };
 #undef AT
@@ -69,6 +70,7 @@ void agent_conf_init(struct agent_conf *c)
 		.log_port = AGENT_LOG_PORT,
 		.stream_port = AGENT_STREAM_PORT,
 		.debug_console_port = AGENT_CONSOLE_PORT,
+		.hotplug_timeout_s = AGENT_HOTPLUG_S,
 	};
 }
 

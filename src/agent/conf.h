@@ -22,6 +22,8 @@
 #define AGENT_CONSOLE_PORT 1026
 #define AGENT_STREAM_PORT 1027
 
+#define AGENT_HOTPLUG_S 3
+
 #define AGENT_RUN_DIR "/run/kata-containers"
 
 struct agent_conf {
@@ -34,8 +36,9 @@ struct agent_conf {
 	uint32_t stream_port;
 	bool debug_console;
 	uint32_t debug_console_port; /* 0: the shell is on /dev/console */
-	uint32_t pipe_size;  /* bytes of the containers' stdio pipes, 0: the kernel's default */
-	bool devmode;        /* programs may dump core */
+	uint32_t pipe_size; /* bytes of the containers' stdio pipes, 0: the kernel's default */
+	bool devmode;       /* programs may dump core */
+	uint32_t hotplug_timeout_s; /* how long a device is waited for */
 	struct strv unknown; /* names of agent.* settings that nobody reads, and values that make no
 				sense */
 };

@@ -29,12 +29,15 @@
 #include <sys/syscall.h>
 #include <unistd.h>
 
+#define HOTPLUG_MAX_S 3600
+
 void sandbox_init(struct sandbox *s, const struct agent_conf *conf, struct jobs *jobs)
 {
 	*s = (struct sandbox){
 		.conf = conf, .ipc = -1, .uts = -1, .net = -1, .pid = -1, .holder = -1
 	};
 	storages_init(&s->storages, conf->run_dir, jobs);
+	s->storages.env.timeout_ms = (int)MIN(conf->hotplug_timeout_s, HOTPLUG_MAX_S) * 1000;
 	sharedirs_init(&s->shared);
 }
 

@@ -261,6 +261,11 @@ machine_up() {
 	for d in blk scsi pmem late; do
 		mkfs.ext4 -q "$M/$d"
 	done
+	# A root file system in two layers; the upper one changes a file of the other.
+	mkdir "$M/top" "$M/top/etc"
+	echo 'root:x:0:0:changed:/:/bin/sh' >"$M/top/etc/passwd"
+	mkfs.erofs "$M/layer1" "$M/top" >/dev/null 2>&1
+	mkfs.erofs "$M/layer2" "$ROOTFS" >/dev/null 2>&1
 	mkswap "$M/swap" >/dev/null 2>&1
 	"$CAISSON_BUILD/src/devd/caisson-devd" vsock --uds-path "$M/vsock" --guest-cid 3 --socket "$M/vhost" --log-fd 2 </dev/null 2>"$M/devd.log" 3>&- &
 	DEVD_PID=$!
@@ -275,6 +280,8 @@ machine_up() {
 		-device virtio-scsi-pci,id=scsi0,addr=0x06 -drive "file=$M/scsi,if=none,id=d2,format=raw" -device scsi-hd,drive=d2,bus=scsi0.0,scsi-id=1,lun=2 \
 		-drive "file=$M/swap,if=none,id=d3,format=raw" -device virtio-blk-pci,drive=d3,bus=rp1 \
 		-drive "file=$M/late,if=none,id=d4,format=raw" \
+		-drive "file=$M/layer1,if=none,id=d5,format=raw,readonly=on" -device virtio-blk-pci,drive=d5,addr=0x07 \
+		-drive "file=$M/layer2,if=none,id=d6,format=raw,readonly=on" -device virtio-blk-pci,drive=d6,addr=0x08 \
 		-object "memory-backend-file,id=nv,share=on,mem-path=$M/pmem,size=32M" -device nvdimm,memdev=nv \
 		</dev/null >"$M/qemu.log" 2>&1 3>&- &
 	QEMU_PID=$!
@@ -358,4 +365,29 @@ qmp() {
 	qmp device_add '{"driver": "virtio-blk-pci", "drive": "d4", "bus": "rp2", "id": "late"}'
 	wait $late || { cat "$T/late.out" "$M/console"; return 1; }
 	[ "$(total $RUN/sandbox/late)" -gt 20000000 ]
+}
+
+@test "machine: a root file system of layers, each on a disk" {
+	local root=$RUN/shared/containers/r1/rootfs layered='{"options": ["X-kata.multi-layer=true", "X-kata.overlay-lower"]}'
+
+	agent CreateSandbox '{"sandbox_id": "s"}'
+	AGENT_ROOT=$root vm_create r1 "[
+		$(storage blk 05 ext4 "$root" '{"options": ["X-kata.multi-layer=true", "X-kata.overlay-upper"]}'),
+		$(storage blk 07 erofs "$root" "$layered"), $(storage blk 08 erofs "$root" "$layered")]" "[]" \
+		sh -c 'cat /etc/passwd; ls /bin/busybox; echo new >/etc/passwd && cat /etc/passwd'
+	agent StartContainer '{"container_id": "r1"}'
+	[ "$(status_of r1)" -eq 0 ]
+	[ "$(output_of r1 "")" = "root:x:0:0:changed:/:/bin/sh
+/bin/busybox
+new" ]
+	agent RemoveContainer '{"container_id": "r1"}'
+	refused NOT_FOUND GetVolumeStats "{\"volume_guest_path\": \"$root\"}"
+	# The disks are free again, and what was written is in the upper layer's.
+	AGENT_ROOT=$root vm_create r2 "[
+		$(storage blk 05 ext4 "$root" '{"options": ["X-kata.multi-layer=true", "X-kata.overlay-upper"]}'),
+		$(storage blk 08 erofs "$root" "$layered")]" "[]" cat /etc/passwd
+	agent StartContainer '{"container_id": "r2"}'
+	[ "$(status_of r2)" -eq 0 ]
+	[ "$(output_of r2 "")" = new ]
+	agent RemoveContainer '{"container_id": "r2"}'
 }

@@ -27,6 +27,7 @@ static void test_defaults(void **state)
 	assert_int_equal(c.log_port, 1025);
 	assert_int_equal(c.stream_port, 1027);
 	assert_int_equal(c.pipe_size, 0);
+	assert_int_equal(c.hotplug_timeout_s, 3);
 	assert_false(c.debug_console);
 }
 
@@ -39,7 +40,8 @@ static void test_all_keys(void **state)
 		&c,
 		"console=ttyS0 quiet agent.log=debug agent.log_vport=7 agent.debug_console\n"
 		"agent.debug_console_vport=8 agent.server_addr=\"vsock://3:9\" "
-		"agent.passfd_listener_port=10 agent.container_pipe_size=131072 agent.devmode=1");
+		"agent.passfd_listener_port=10 agent.container_pipe_size=131072 agent.devmode=1 "
+		"agent.hotplug_timeout=7");
 	assert_int_equal(c.log_level, LOG_LEVEL_DEBUG);
 	assert_int_equal(c.log_port, 7);
 	assert_true(c.debug_console);
@@ -47,6 +49,7 @@ static void test_all_keys(void **state)
 	assert_string_equal(c.server_addr, "vsock://3:9");
 	assert_int_equal(c.stream_port, 10);
 	assert_int_equal(c.pipe_size, 131072);
+	assert_int_equal(c.hotplug_timeout_s, 7);
 	assert_true(c.devmode);
 	assert_int_equal(c.unknown.n, 0);
 }
