@@ -170,10 +170,9 @@ static int create_guest(void *data, struct error *e)
 	rq.oci = c->guest_spec;
 	rq.storages = c->storages;
 	rq.n_storages = c->nstorages;
-	if (c->pidns_of) {
-		rq.sandbox_pidns = true;
+	rq.sandbox_pidns = c->pidns_of != NULL;
+	if (c->pidns_of && *c->pidns_of)
 		rq.pidns_container = c->pidns_of;
-	}
 	rq.stdin_port = c->init.port[STREAM_IN];
 	rq.stdout_port = c->init.port[STREAM_OUT];
 	rq.stderr_port = c->init.port[STREAM_ERR];
@@ -231,6 +230,10 @@ static void create_finished(void *data, const struct error *e)
 
 void container_continue(struct container *c, const struct error *e)
 {
+	if (c->is_pod) {
+		pod_booted(c, e);
+		return;
+	}
 	if (e) {
 		create_fail(c, e);
 		return;
@@ -254,6 +257,24 @@ static int create_check(struct sandbox *s, const struct container_params *p, str
 	return 0;
 }
 
+struct container *container_new(struct sandbox *s, const char *id, const char *bundle,
+				oci_spec *spec)
+{
+	struct container *c = xnew(struct container);
+
+	c->sandbox = s;
+	c->id = xstrdup(id);
+	c->bundle = xstrdup(bundle);
+	c->spec = spec;
+	list_init(&c->link);
+	list_init(&c->boot_link);
+	list_init(&c->execs);
+	list_init(&c->hooks);
+	process_init(&c->init, c, "");
+	list_add(&s->containers, &c->link);
+	return c;
+}
+
 int container_create(struct sandbox *s, const struct container_params *p, sandbox_done_fn *done,
 		     void *data, struct error *e)
 {
@@ -265,20 +286,10 @@ int container_create(struct sandbox *s, const struct container_params *p, sandbo
 		return r;
 	}
 	sandbox_mark(s, 0, "Create arrives");
-	c = xnew(struct container);
-	c->sandbox = s;
-	c->id = xstrdup(p->id);
-	c->bundle = xstrdup(p->bundle);
-	c->spec = p->spec;
+	c = container_new(s, p->id, p->bundle, p->spec);
 	c->done = done;
 	c->done_data = data;
-	list_init(&c->link);
-	list_init(&c->boot_link);
-	list_init(&c->execs);
-	list_init(&c->hooks);
-	process_init(&c->init, c, "");
 	rootfs_copy(c, p->rootfs, p->nrootfs);
-	list_add(&s->containers, &c->link);
 	r = guest_spec_make(c, e);
 	if (r == 0)
 		r = process_claim_stdio(&c->init, p->in, p->out, p->err, p->terminal, e);

@@ -196,7 +196,7 @@ int guest_create_sandbox(struct sandbox *s, rpc_reply_fn *fn, void *data)
 	Grpc__Storage share = GRPC__STORAGE__INIT, *storages[] = { &share };
 	char hostname[HOST_NAME_MAX + 1]; /* an id may be longer */
 
-	snprintf(hostname, sizeof(hostname), "%.*s", HOST_NAME_MAX, s->id);
+	snprintf(hostname, sizeof(hostname), "%.*s", HOST_NAME_MAX, pod_hostname(s));
 	share.driver = "virtio-fs";
 	share.source = GUEST_SHARE_TAG;
 	share.fstype = "virtiofs";

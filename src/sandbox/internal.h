@@ -126,12 +126,14 @@ struct container {
 	size_t nrootfs;
 	struct strv mounts; /* mount points made on the host, in order */
 	enum oci_pod_role role;
-	char *pidns_of;           /* the container whose pid namespace it joins, NULL: its own */
+	char *pidns_of; /* whose pid namespace it joins; "": the sandbox's; NULL: its own */
 	Grpc__Storage **storages; /* what the guest is to mount for it */
 	size_t nstorages;
 	struct volume **volumes;
 	size_t nvolumes;
 	bool deleting;
+	bool is_pod; /* pod_object.c */
+	struct timespec started_at;
 	bool hooks_done; /* the host's hooks ran before the machine started */
 };
 
@@ -147,6 +149,7 @@ void sandbox_die(struct sandbox *s, int code, const char *fmt, ...)
 void sandbox_suspect(struct sandbox *s, int code, const char *fmt, ...)
 	__attribute__((format(printf, 3, 4)));
 void sandbox_stop(struct sandbox *s);
+void sandbox_end_processes(struct sandbox *s, const char *reason); /* all, with 137 */
 void sandbox_save_state(struct sandbox *s);
 void sandbox_notify(struct process *p, enum sandbox_event ev);
 
@@ -273,7 +276,14 @@ void proxy_hand_over(struct process *p);
 void proxy_gone(struct process *p);
 void attached_drop_all(struct sandbox *s);
 
+/* pod_object.c */
+/* The machine is ready, or will not be. */
+void pod_booted(struct container *c, const struct error *e);
+const char *pod_hostname(const struct sandbox *s); /* the pod's, else the sandbox's id */
+
 /* container.c */
+struct container *container_new(struct sandbox *s, const char *id, const char *bundle,
+				oci_spec *spec); /* takes @spec */
 void container_free(struct container *c);
 void container_continue(struct container *c,
 			const struct error *e); /* the machine is ready, or will not be */

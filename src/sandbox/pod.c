@@ -85,7 +85,8 @@ int pod_join(struct container *c, const char *type, const char *path, struct err
 				   type, path);
 	if (str_eq(type, "pid") && from != c) {
 		free(c->pidns_of);
-		c->pidns_of = xstrdup(from->id);
+		/* An object of its own has no process to lend one: the first container does. */
+		c->pidns_of = xstrdup(from->is_pod ? "" : from->id);
 	}
 	return 0;
 }

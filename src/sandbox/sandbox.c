@@ -67,7 +67,7 @@ struct container *sandbox_find(struct sandbox *s, const char *id)
 	struct container *c;
 
 	list_for_each(c, &s->containers, link)
-		if (str_eq(c->id, id))
+		if (!c->is_pod && str_eq(c->id, id))
 			return c;
 	return NULL;
 }
@@ -76,7 +76,7 @@ void sandbox_notify(struct process *p, enum sandbox_event ev)
 {
 	struct sandbox *s = p->container->sandbox;
 
-	if (s->event)
+	if (s->event && !p->container->is_pod)
 		s->event(s->event_data, ev, p);
 }
 
@@ -137,7 +137,7 @@ static void machine_stop(struct sandbox *s)
 	unlinkat(s->dirfd, "vsock", 0);
 }
 
-static void end_processes(struct sandbox *s, const char *reason)
+void sandbox_end_processes(struct sandbox *s, const char *reason)
 {
 	struct container *c;
 	struct process *p;
@@ -158,7 +158,7 @@ static void death(struct loop_source *src, void *data)
 	s->death_timer = NULL;
 	if (oom_killed_machine(s))
 		oom_tell_all(s);
-	end_processes(s, error_text(&s->death));
+	sandbox_end_processes(s, error_text(&s->death));
 	machine_stop(s);
 	op_continue(&s->boot, &s->death);
 	sandbox_save_state(s);
@@ -509,7 +509,9 @@ static int boot_first_share(void *data, struct error *e)
 {
 	struct sandbox *s = data;
 
-	return first_container(s)->mounts.n ? 0 : share_container(first_container(s), e);
+	struct container *c = first_container(s);
+
+	return c->is_pod || c->mounts.n ? 0 : share_container(c, e);
 }
 
 static int boot_agent(void *data, struct error *e)

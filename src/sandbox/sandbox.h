@@ -132,6 +132,26 @@ int process_resize(struct process *p, uint32_t rows, uint32_t columns, sandbox_d
 int process_close_stdin(struct process *p, sandbox_done_fn *done, void *data, struct error *e);
 int process_delete_exec(struct process *p, struct error *e); /* a stopped or never started exec */
 
+/*
+ * A pod as an object of its own (pod_object.c), for containerd's sandbox service. It is made before
+ * any container; containers then come into its machine, which stays when the last of them goes.
+ */
+int sandbox_pod_create(struct sandbox *s, const char *id, const char *bundle, oci_spec *spec,
+		       struct error *e); /* @spec is taken, also on failure */
+int sandbox_pod_start(struct sandbox *s, sandbox_done_fn *done, void *data, struct error *e);
+/* Ends what runs in it, and the machine. May be asked for again. */
+int sandbox_pod_stop(struct sandbox *s, sandbox_done_fn *done, void *data, struct error *e);
+/* For process_status and process_wait; NULL: there is no such pod. */
+struct process *sandbox_pod(struct sandbox *s, const char *id, struct timespec *ret_started);
+struct sandbox_machine {
+	bool ready;
+	const char *engine; /* "" while there is none */
+	unsigned vcpus;
+	uint64_t mem_mib;
+	const char *cgroup; /* for sys/cgroup_host.h; NULL: none */
+};
+void sandbox_machine(const struct sandbox *s, struct sandbox_machine *ret);
+
 struct process_status {
 	const char *id, *exec_id, *bundle;
 	enum process_state state;

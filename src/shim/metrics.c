@@ -1,15 +1,22 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * metrics - the agent's cgroup statistics in the two shapes containerd knows. Numbers of
- * memory.stat are found by name; one that the guest does not have stays 0.
+ * memory.stat are found by name; one that the guest does not have stays 0. And what a sandbox uses
+ * on the host, in the same shapes.
  */
 #include "shim/shim.h"
 
+#include "base/fd.h"
+#include "base/limits.h"
 #include "base/str.h"
+#include "sys/cgroup_host.h"
 
 #include "cgroups_v1.pb-c.h"
 #include "cgroups_v2.pb-c.h"
 #include "google/protobuf/any.pb-c.h"
+
+#include <errno.h>
+#include <fcntl.h>
 
 #define V1(name) Io__Containerd__Cgroups__V1__##name
 #define V2(name) Io__Containerd__Cgroups__V2__##name
@@ -172,4 +179,60 @@ void metrics_fill_v2(const Grpc__StatsContainerResponse *r, Google__Protobuf__An
 	m.cpu = &cpu;
 	m.memory = &mem;
 	pack(&m.base, "io.containerd.cgroups.v2.Metrics", ret);
+}
+
+/* --- a group of the host --- */
+
+/* The number behind @key in a file of lines "KEY NUMBER"; @key NULL: the file is the number. */
+static int read_number(const char *cgroup, const char *controller, const char *file,
+		       const char *key, uint64_t *ret)
+{
+	autofree char *dir = cgroup_host_dir(cgroup, controller);
+	autofree char *path = dir ? xasprintf("%s/%s", dir, file) : NULL;
+	autofree char *text = NULL;
+	char *save = NULL;
+	int r = path ? file_read_at(AT_FDCWD, path, LIMIT_PROC_FILE, &text, NULL) : -ENOENT;
+
+	if (r < 0)
+		return r;
+	for (char *line = strtok_r(text, "\n", &save); line; line = strtok_r(NULL, "\n", &save)) {
+		size_t n = key ? strlen(key) : 0;
+
+		if (!key || (strncmp(line, key, n) == 0 && line[n] == ' '))
+			return str_to_u64(line + (key ? n + 1 : 0), 10, ret);
+	}
+	return -ENOENT;
+}
+
+int metrics_of_cgroup(const char *cgroup, Google__Protobuf__Any *ret, struct error *e)
+{
+	Grpc__StatsContainerResponse r = GRPC__STATS_CONTAINER_RESPONSE__INIT;
+	Grpc__CgroupStats stats = GRPC__CGROUP_STATS__INIT;
+	Grpc__CpuStats cpu = GRPC__CPU_STATS__INIT;
+	Grpc__CpuUsage usage = GRPC__CPU_USAGE__INIT;
+	Grpc__MemoryStats memory = GRPC__MEMORY_STATS__INIT;
+	Grpc__MemoryData data = GRPC__MEMORY_DATA__INIT;
+	uint64_t usec = 0;
+	bool v2;
+	int err;
+
+	if (!cgroup)
+		return error_plain(e, ENOENT, "the sandbox has no cgroup of its own");
+	/* Where both are mounted, version 1 has the controllers. */
+	v2 = read_number(cgroup, "memory", "memory.usage_in_bytes", NULL, &data.usage) < 0;
+	err = v2 ? read_number(cgroup, "", "memory.current", NULL, &data.usage)
+		 : read_number(cgroup, "cpuacct", "cpuacct.usage", NULL, &usage.total_usage);
+	if (err == 0 && v2)
+		err = read_number(cgroup, "", "cpu.stat", "usage_usec", &usec);
+	if (v2)
+		usage.total_usage = usec * 1000;
+	if (err < 0)
+		return error_set(e, err, "statistics of cgroup %s", cgroup);
+	cpu.cpu_usage = &usage;
+	memory.usage = &data;
+	stats.cpu_stats = &cpu;
+	stats.memory_stats = &memory;
+	r.cgroup_stats = &stats;
+	(v2 ? metrics_fill_v2 : metrics_fill_v1)(&r, ret);
+	return 0;
 }

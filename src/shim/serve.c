@@ -119,6 +119,7 @@ static int shim_init(struct shim *s, const struct shim_plan *plan, struct config
 	s->publisher = make_publisher(s, plan);
 	s->server = rpc_server_new(s->loop);
 	shim_add_task_services(s);
+	shim_add_sandbox_service(s);
 	rpc_server_on_idle(s->server, clients_gone, s);
 	s->idle_timer = loop_add_timer(s->loop, IDLE_MS, idle_expired, s);
 	s->term = loop_add_signal(s->loop, SIGTERM, terminated, s);

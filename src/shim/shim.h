@@ -79,6 +79,9 @@ void shim_event(void *data, enum sandbox_event ev, struct process *p);
 /* task.c */
 void shim_add_task_services(struct shim *s);
 
+/* sandbox_service.c */
+void shim_add_sandbox_service(struct shim *s);
+
 /* io.c */
 int shim_io_init(struct shim *s);
 void shim_io_done(struct shim *s);
@@ -87,3 +90,6 @@ void shim_io_done(struct shim *s);
 struct Google__Protobuf__Any;
 void metrics_fill_v1(const Grpc__StatsContainerResponse *r, struct Google__Protobuf__Any *ret);
 void metrics_fill_v2(const Grpc__StatsContainerResponse *r, struct Google__Protobuf__Any *ret);
+/* Of a group of the host (NULL: there is none), in the version that the host has. The value is the
+ * caller's. */
+int metrics_of_cgroup(const char *cgroup, struct Google__Protobuf__Any *ret, struct error *e);

@@ -12,6 +12,8 @@ import sys
 
 import grpc
 
+from pb import decode, encode
+
 RESOURCES = {"cpu_period": (1, int), "cpu_quota": (2, int), "cpu_shares": (3, int), "memory_limit_in_bytes": (4, int)}
 NAMESPACES = {"network": (1, int), "pid": (2, int), "ipc": (3, int), "target_id": (4, str)}
 METADATA = {"name": (1, str), "uid": (2, str), "namespace": (3, str), "attempt": (4, int)}
@@ -55,82 +57,6 @@ METHODS = {
     "Attach": ({"container_id": (1, str), "stdin": (2, bool), "tty": (3, bool), "stdout": (4, bool), "stderr": (5, bool)}, {"url": (1, str)}),
     "ReopenContainerLog": (ID, {}),
 }
-
-
-def varint(n):
-    n &= (1 << 64) - 1
-    out = bytearray()
-    while n > 127:
-        out.append(n & 127 | 128)
-        n >>= 7
-    out.append(n)
-    return bytes(out)
-
-
-def field(number, kind, value):
-    if kind in (int, bool):
-        return varint(number << 3) + varint(int(value))
-    data = value.encode() if kind is str else encode(kind, value)
-    return varint(number << 3 | 2) + varint(len(data)) + data
-
-
-def encode(message, values):
-    out = b""
-    for name, value in values.items():
-        if name not in message:
-            raise SystemExit(f"cri: no field {name} here: {', '.join(message)}")
-        number, kind = message[name]
-        if isinstance(kind, list):
-            items = [{"key": k, "value": v} for k, v in value.items()] if isinstance(value, dict) else value
-            out += b"".join(field(number, kind[0], item) for item in items)
-        else:
-            out += field(number, kind, value)
-    return out
-
-
-def read_varint(data, at):
-    n = shift = 0
-    while True:
-        byte = data[at]
-        n |= (byte & 127) << shift
-        at, shift = at + 1, shift + 7
-        if byte < 128:
-            return n, at
-
-
-def fields(data):
-    at = 0
-    while at < len(data):
-        key, at = read_varint(data, at)
-        if key & 7 == 0:
-            value, at = read_varint(data, at)
-        elif key & 7 == 2:
-            size, at = read_varint(data, at)
-            value, at = data[at:at + size], at + size
-        else:
-            size = 8 if key & 7 == 1 else 4
-            value, at = data[at:at + size], at + size
-        yield key >> 3, value
-
-
-def scalar(kind, value):
-    if kind is int:
-        return value - (1 << 64) if value >> 63 else value
-    if kind is bool:
-        return bool(value)
-    return value.decode(errors="replace") if kind is str else decode(kind, value)
-
-
-def decode(message, data):
-    names = {number: (name, kind) for name, (number, kind) in message.items()}
-    out = {name: [] for name, (_, kind) in message.items() if isinstance(kind, list)}
-    for number, value in fields(data):
-        name, kind = names.get(number, (None, None))
-        if isinstance(kind, list):
-            out[name].append(scalar(kind[0], value))
-        elif name:
-            out[name] = scalar(kind, value)
-    return out
 
 
 def main():
