@@ -10,6 +10,7 @@
 #include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <stdint.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -19,8 +20,8 @@
 
 struct walk {
 	gid_t group;
-	mode_t mode; /* at least these bits */
-	dev_t dev;
+	mode_t mode;    /* at least these bits */
+	uint64_t mount; /* the volume's; the files of an overlay may have several devices */
 	struct error *e;
 };
 
@@ -43,19 +44,30 @@ static int set_one(const struct walk *w, int fd, const struct stat *st)
 	return chmod(path_of_fd(fd, path), mode) < 0 ? -errno : 0;
 }
 
+static int mount_id(int fd, uint64_t *ret)
+{
+	struct statx sx;
+
+	if (statx(fd, "", AT_EMPTY_PATH | AT_SYMLINK_NOFOLLOW, STATX_MNT_ID, &sx) < 0)
+		return -errno;
+	*ret = sx.stx_mnt_id;
+	return 0;
+}
+
 static int walk_directory(const struct walk *w, int dir, unsigned depth);
 
 static int walk_entry(const struct walk *w, int dir, const char *name, unsigned depth)
 {
 	autoclose int fd = openat(dir, name, O_PATH | O_NOFOLLOW | O_CLOEXEC);
+	uint64_t mount;
 	struct stat st;
 	int r;
 
 	if (fd < 0)
 		return errno == ENOENT ? 0 : error_set(w->e, errno, "%s", name);
-	if (fstat(fd, &st) < 0)
+	if (fstat(fd, &st) < 0 || mount_id(fd, &mount) < 0)
 		return error_set(w->e, errno, "%s", name);
-	if (st.st_dev != w->dev)
+	if (mount != w->mount)
 		return 0;
 	r = set_one(w, fd, &st);
 	if (r < 0)
@@ -89,12 +101,11 @@ int fsgroup_apply(int root, gid_t group, bool read_only, bool unless_root_matche
 	struct stat st;
 	int r;
 
-	if (fstat(root, &st) < 0)
+	if (fstat(root, &st) < 0 || mount_id(root, &w.mount) < 0)
 		return error_set(e, errno, "the volume's root");
 	if (unless_root_matches && st.st_gid == group &&
 	    (st.st_mode & wanted(&w, st.st_mode)) == wanted(&w, st.st_mode))
 		return 0;
-	w.dev = st.st_dev;
 	/* The root comes last: where it matches, all below it does. */
 	r = S_ISDIR(st.st_mode) ? walk_directory(&w, root, 0) : 0;
 	if (r == 0 && (r = set_one(&w, root, &st)) < 0)

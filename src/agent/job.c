@@ -101,22 +101,20 @@ static void job_verdict(struct job *j, struct error *e)
 /* Its pipe has ended, or it is given up. */
 static void job_end(struct job *j)
 {
+	job_done_fn *done = j->done;
+	void *data = j->data;
 	struct error e = ERROR_INIT;
-	struct buf out;
+	autodone(buf) out = j->out;
 
 	job_verdict(j, &e);
-	out = j->out;
 	j->out = BUF_INIT(0);
-	if (!e.code)
-		buf_consume(&out, sizeof(struct head));
-	{
-		job_done_fn *done = j->done;
-		void *data = j->data;
-
-		job_free(j);
-		done(data, e.code ? &e : NULL, e.code ? NULL : buf_ptr(&out), buf_len(&out));
+	job_free(j);
+	if (e.code) {
+		done(data, &e, NULL, 0);
+		return;
 	}
-	buf_done(&out);
+	buf_consume(&out, sizeof(struct head));
+	done(data, NULL, buf_ptr(&out), buf_len(&out));
 }
 
 static void on_pipe(struct loop_source *s, int fd, uint32_t events, void *data)

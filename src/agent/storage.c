@@ -193,6 +193,8 @@ static void op_done(void *data, const struct error *e, const char *result, size_
 	size_t head = op->rq.n_devices * sizeof(struct device_node);
 	const char *flags = e || n < head + op->n ? NULL : result + head;
 
+	if (e && op->release)
+		log_warn("let go of storages: %s", e->text);
 	for (size_t i = 0; i < op->n; i++) {
 		if (op->release)
 			op->items[i].st->releasing = false;
@@ -240,8 +242,9 @@ static bool op_take(struct storage_op *op)
 static void op_start(struct storage_op *op)
 {
 	autodone(buf) result = BUF_INIT(LIMIT_AGENT_JOB_RESULT);
+	int devices = (int)(op->rq.n_devices + op->n) * op->s->env.timeout_ms;
 	struct error e = ERROR_INIT;
-	int devices = (int)(op->rq.n_devices + op->n) * op->s->env.timeout_ms, r;
+	int r = 0;
 
 	op->started = true;
 	if (op->s->closing && !op->release) {
@@ -250,6 +253,9 @@ static void op_start(struct storage_op *op)
 		r = job_start(op->s->jobs, op_work, op_done, op, WORK_MS + devices, &op->job, &e);
 		if (r >= 0)
 			return;
+		/* Nothing stays mounted for want of a job. */
+		if (op->release)
+			r = op_work(op, &result, &e);
 	} else {
 		r = op_work(op, &result, &e);
 	}

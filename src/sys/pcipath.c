@@ -86,13 +86,13 @@ static int open_matching(int dir, bool (*match)(const char *name, const void *wa
 	return r;
 }
 
-/* "pci0000:20" for bus 0x20, in any domain. */
+/* "pci0000:20" for bus 0x20; other domains are those of controllers with buses of their own. */
 static bool is_root_bus(const char *name, const void *want)
 {
-	const char *rest = str_skip_prefix(name, "pci"), *colon = rest ? strchr(rest, ':') : NULL;
+	const char *rest = str_skip_prefix(name, "pci0000:");
 	uint32_t bus;
 
-	return colon && take_hex(colon + 1, &bus) == 0 && bus == *(const uint8_t *)want;
+	return rest && take_hex(rest, &bus) == 0 && bus == *(const uint8_t *)want;
 }
 
 /* "0000:01:1f.2" for slot 0x1f, function 2, on any bus. */

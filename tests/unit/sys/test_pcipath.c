@@ -71,6 +71,7 @@ static void test_the_way(void **state)
 	static const char *const made[] = {
 		"devices/pci0000:00/0000:00:02.0/0000:01:03.0/virtio1",
 		"devices/pci0000:00/0000:00:02.1",
+		"devices/pci10000:00/10000:00:02.0/0000:01:04.0",
 		"devices/pci0000:00/0000:00:1f.0/pci_bus/0000:09",
 		"devices/pci0000:20/0000:20:00.0/0000:21:01.0",
 		"devices/platform/40000000.pcie/pci0000:30/0000:30:05.0",
