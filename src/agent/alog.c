@@ -269,8 +269,3 @@ void alog_free(struct alog *a)
 		munmap(a->ring, RING);
 	free(a);
 }
-
-int alog_fd(const struct alog *a)
-{
-	return a->pipe[1];
-}

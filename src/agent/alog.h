@@ -22,5 +22,3 @@ int alog_listen(struct alog *a, int listen_fd, struct error *e);
 /* Writes what is still in the pipe to the console if it is an error, and goes back to stderr. NULL
  * is fine. */
 void alog_free(struct alog *a);
-/* Where log_write's messages go, for children that log. */
-int alog_fd(const struct alog *a);

@@ -3,23 +3,17 @@
 #include "agent/hooks.h"
 
 #include "agent/agent.h"
-#include "agent/alog.h"
 #include "agent/container.h"
+#include "agent/job.h"
 
 #include "base/fd.h"
 #include "base/limits.h"
-#include "base/log.h"
-#include "base/loop.h"
-#include "base/proc.h"
 
 #include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
-#include <linux/close_range.h>
-#include <signal.h>
-#include <sys/prctl.h>
+#include <limits.h>
 #include <sys/stat.h>
-#include <unistd.h>
 
 /* In the order in which they run. */
 static const enum oci_hook_kind kinds_here[] = {
@@ -30,12 +24,14 @@ static const enum oci_hook_kind kinds_here[] = {
 };
 
 struct hook_run {
-	struct loop_source *io;
-	int result; /* the error that counts, or the end of file */
-	pid_t pid;  /* also of the group */
-	int pidfd;
-	hooks_done_fn *done;
+	struct job *job;
+	hooks_done_fn *done; /* NULL: nobody waits any more */
 	void *data;
+	/* for the job's process */
+	const struct container *c;
+	uint32_t kinds;
+	const char *status;
+	pid_t pid;
 };
 
 uint32_t hooks_kinds(const oci_spec *spec)
@@ -57,100 +53,52 @@ int hooks_prepare(const struct container *c, const oci_spec *spec, struct error 
 	return r < 0 ? error_set(e, r, "write %s", path) : 0;
 }
 
-/* --- the process that runs them --- */
+/* --- running --- */
 
-/* Keeps the log and @result: the host must see its connections end when the agent ends them. */
-static void close_others(const struct container *c, int result)
+/* In the job's process. What hooks whose failure does not count have to say goes to the console. */
+static int run_kinds(void *data, struct buf *result, struct error *e)
 {
-	int log = alog_fd(c->agent->log), low = MIN(log, result), high = MAX(log, result);
-
-	if (low > 3)
-		close_range(3, (unsigned)low - 1, 0);
-	if (high > low + 1)
-		close_range((unsigned)low + 1, (unsigned)high - 1, 0);
-	close_range((unsigned)high + 1, ~0U, 0);
-}
-
-static int run_kinds(const struct container *c, uint32_t kinds, const char *status, pid_t pid,
-		     struct error *e)
-{
+	const struct hook_run *h = data;
+	const struct container *c = h->c;
 	oci_spec *spec = grpc__spec__unpack(NULL, c->spec_len, c->spec);
 	autofree char *annotations = spec ? oci_annotations_json(spec) : NULL;
 	const struct oci_state st = { .id = c->id,
-				      .status = status,
+				      .status = h->status,
 				      .bundle = c->bundle,
 				      .annotations_json = annotations,
-				      .pid = pid };
+				      .pid = h->pid };
 	int r = spec ? 0 : error_plain(e, ENOMEM, "no memory for hooks");
 
 	for (size_t i = 0; r == 0 && i < ARRAY_SIZE(kinds_here); i++)
-		if (kinds & 1U << kinds_here[i])
+		if (h->kinds & 1U << kinds_here[i])
 			r = oci_hooks_run(spec, kinds_here[i], &st, -1, e);
 	return r;
 }
 
-static _Noreturn void runner(const struct container *c, uint32_t kinds, const char *status,
-			     pid_t pid, int result)
-{
-	struct error e = ERROR_INIT;
-
-	proc_reset_signals();
-	setpgid(0, 0);
-	prctl(PR_SET_PDEATHSIG, SIGKILL);
-	close_others(c, result);
-	if (run_kinds(c, kinds, status, pid, &e) < 0)
-		fd_write_full(result, &e, sizeof(e));
-	_exit(0);
-}
-
-static void on_result(struct loop_source *s, int fd, uint32_t events, void *data)
+static void on_end(void *data, const struct error *e, const char *result, size_t n)
 {
 	struct hook_run *h = data;
 	hooks_done_fn *done = h->done;
-	struct error why;
-	ssize_t n = fd_read_full(fd, &why, sizeof(why));
 
 	data = h->data;
-	h->pid = 0; /* it ends by itself */
-	hook_run_free(h);
-	why.text[sizeof(why.text) - 1] = '\0';
-	done(data, n == sizeof(why) ? &why : NULL);
-}
-
-static int watch(struct hook_run *h, struct agent *a, struct error *e)
-{
-	h->pidfd = proc_pidfd_open(h->pid);
-	if (h->pidfd < 0)
-		return error_set(e, h->pidfd, "watch the hooks");
-	h->io = loop_add_io(a->loop, h->result, EPOLLIN, on_result, h);
-	return h->io ? 0 : error_set(e, errno, "watch the hooks");
+	free(h);
+	if (done)
+		done(data, e);
 }
 
 struct hook_run *hooks_start(struct container *c, uint32_t kinds, const char *status, pid_t pid,
 			     hooks_done_fn *done, void *data, struct error *e)
 {
-	struct hook_run *h;
-	int ends[2];
-	pid_t child;
+	struct hook_run *h = xnew(struct hook_run);
 
-	if (pipe2(ends, O_CLOEXEC) < 0) {
-		error_set(e, errno, "pipe");
-		return NULL;
-	}
-	child = fork();
-	if (child == 0)
-		runner(c, kinds, status, pid, ends[1]);
-	close(ends[1]);
-	if (child < 0) {
-		error_set(e, errno, "run hooks");
-		close(ends[0]);
-		return NULL;
-	}
-	h = xnew(struct hook_run);
-	*h = (struct hook_run){ .result = ends[0], .pid = child, .done = done, .data = data };
-	if (watch(h, c->agent, e) == 0)
+	*h = (struct hook_run){
+		.done = done, .data = data, .c = c, .kinds = kinds, .status = status, .pid = pid
+	};
+	/* Each hook has its own time. */
+	if (job_start(&c->agent->jobs, run_kinds, on_end, h, INT_MAX, &h->job, e) == 0)
 		return h;
-	hook_run_free(h);
+	error_prefix(e, "run hooks");
+	free(h);
 	return NULL;
 }
 
@@ -158,13 +106,8 @@ void hook_run_free(struct hook_run *h)
 {
 	if (!h)
 		return;
-	/* By its pidfd it is still the one that was started, and so is its group. */
-	if (h->pid && h->pidfd >= 0 && proc_pidfd_signal(h->pidfd, SIGKILL) == 0)
-		kill(-h->pid, SIGKILL);
-	loop_source_free(h->io);
-	fd_close(h->result);
-	fd_close(h->pidfd);
-	free(h);
+	h->done = NULL;
+	job_cancel(h->job);
 }
 
 /* --- the guest's own --- */
