@@ -209,7 +209,9 @@ int guest_create_sandbox(struct sandbox *s, rpc_reply_fn *fn, void *data)
 		rq.guest_hook_path = s->config->hypervisor.guest_hook_path;
 	rq.kernel_modules = modules.list;
 	rq.n_kernel_modules = modules.n;
-	guest_call(s, "CreateSandbox", &rq.base, SANDBOX_REQUEST_MS * 4, fn, data);
+	/* The guest is still booting: what bounds its boot bounds this. */
+	guest_call(s, "CreateSandbox", &rq.base,
+		   MAX(s->config->agent.reconnect_timeout_ms, SANDBOX_REQUEST_MS * 4u), fn, data);
 	return -EINPROGRESS;
 }
 

@@ -2,7 +2,6 @@
 /* bootstrap - see bootstrap.h. Nothing here touches the system. */
 #include "shim/bootstrap.h"
 
-#include "base/path.h"
 #include "base/sha256.h"
 #include "base/str.h"
 #include "rpc/conn.h"
@@ -134,31 +133,15 @@ int bootstrap_parse(const void *p, size_t n, const char *id, const char *ns, str
 
 /* --- the sandbox --- */
 
-/* Who says that a container belongs to a pod, and to which. */
-static const struct {
-	const char *type_key, *member, *id_key;
-} groupings[] = {
-	{ "io.kubernetes.cri.container-type", "container", "io.kubernetes.cri.sandbox-id" },
-	{ "io.kubernetes.cri-o.ContainerType", "container", "io.kubernetes.cri-o.SandboxID" },
-	{ "io.kubernetes.docker.type", "container", "io.kubernetes.sandbox.id" },
-};
-
 int bootstrap_sandbox(const oci_spec *s, const char *id, const char **ret, struct error *e)
 {
-	for (size_t i = 0; i < ARRAY_SIZE(groupings); i++) {
-		const char *type = oci_annotation(s, groupings[i].type_key);
-		const char *sandbox = oci_annotation(s, groupings[i].id_key);
+	enum oci_pod_role role;
+	const char *sandbox;
+	int r = oci_pod_role(s, &role, &sandbox, e);
 
-		if (!str_eq(type, groupings[i].member))
-			continue;
-		if (!sandbox)
-			return error_plain(e, EINVAL, "annotation %s is missing",
-					   groupings[i].id_key);
-		*ret = sandbox;
-		return id_check(sandbox, groupings[i].id_key, e);
-	}
-	*ret = id;
-	return 0;
+	if (r == 0)
+		*ret = role == OCI_POD_CONTAINER ? sandbox : id;
+	return r;
 }
 
 /* --- names --- */

@@ -35,8 +35,8 @@ int bootstrap_parse(const void *p, size_t n, const char *id, const char *ns, str
 		    struct error *e);
 
 /* The sandbox that the container @id with this spec is to join; @id itself if it makes its own. By
- * the annotations of containerd's CRI plugin, CRI-O and dockershim. -EINVAL when they name none, or
- * no identifier. *ret is part of @s or @id. */
+ * the annotations of a pod's engine (oci_pod_role). -EINVAL when they make no sense. *ret is part
+ * of @s or @id. */
 int bootstrap_sandbox(const oci_spec *s, const char *id, const char **ret, struct error *e);
 
 /* <dir>/<sha256 of address/namespace/sandbox>, containerd's convention; @dir NULL: its default. */

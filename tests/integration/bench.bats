@@ -26,6 +26,12 @@ figures() {
 }
 @test "memory" { figures memory 6; }
 @test "stdio" { CAISSON_BENCH_MIB=1 figures stdio 2; }
+@test "shim" {
+	for tool in containerd ctr runc; do
+		command -v "$tool" >/dev/null || skip "$tool is not installed"
+	done
+	figures shim 6
+}
 @test "agent" {
 	command -v crun >/dev/null || skip "crun is not installed"
 	figures agent 11

@@ -150,8 +150,6 @@ static const struct {
 	{ "{\"io.kubernetes.cri-o.ContainerType\":\"container\",\"io.kubernetes.cri-o.SandboxID\":"
 	  "\"p2\"}",
 	  "p2" },
-	{ "{\"io.kubernetes.docker.type\":\"container\",\"io.kubernetes.sandbox.id\":\"p3\"}",
-	  "p3" },
 	{ "{\"io.kubernetes.cri.container-type\":\"container\"}", NULL },
 	{ "{\"io.kubernetes.cri.container-type\":\"container\",\"io.kubernetes.cri.sandbox-id\":"
 	  "\"../x\"}",
