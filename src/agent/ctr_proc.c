@@ -5,6 +5,7 @@
 #include "agent/ctr_setup.h"
 
 #include "base/fd.h"
+#include "base/log.h"
 #include "sys/caps.h"
 #include "sys/rlimit.h"
 
@@ -29,10 +30,10 @@ int ctr_proc_check(const struct ctr_setup *s, struct error *e)
 
 	if (!p->n_args || str_empty(p->args[0]))
 		return error_plain(e, EINVAL, "the process has no arguments");
+	/* Other hosts of this protocol send their engine's default along, whatever the guest is. */
 	if (!str_empty(p->apparmorprofile) && !str_eq(p->apparmorprofile, "unconfined"))
-		return error_plain(e, EOPNOTSUPP,
-				   "AppArmor profile \"%.64s\": the guest has no AppArmor",
-				   p->apparmorprofile);
+		log_warn("AppArmor profile \"%.64s\" has no effect: the guest has no AppArmor",
+			 p->apparmorprofile);
 	if (!str_empty(p->selinuxlabel) || (l && !str_empty(l->mountlabel)))
 		return error_plain(e, EOPNOTSUPP, "SELinux label: the guest has no SELinux");
 	if (l && l->intelrdt)

@@ -234,7 +234,6 @@ check_refusals() {
 		.linux.memoryPolicy = {"mode": "MPOL_BIND", "nodes": "0"}|memoryPolicy is not supported in a guest
 		.linux.mountLabel = "x"|SELinux label: the guest has no SELinux
 		.process.selinuxLabel = "x"|SELinux label: the guest has no SELinux
-		.process.apparmorProfile = "x"|AppArmor profile "x": the guest has no AppArmor
 	TABLE
 	# Sections of other systems mean nothing here, and a container with them is one like others.
 	BUNDLE_JQ='.solaris = {} | .windows = {}' begin r true

@@ -417,6 +417,21 @@ static void test_termination_message(void **state)
 	destroy("t");
 }
 
+/* Whoever gets hold of it cannot write to the program. */
+static void test_own_file_is_readonly(void **state)
+{
+	autofree char *name = NULL;
+	char path[64];
+
+	snprintf(path, sizeof(path), "/proc/%d/exe", (int)g.pid);
+	/* Opening it would only tell that it is being executed, which ends. */
+	assert_int_equal(access(path, W_OK), -1);
+	assert_int_equal(errno, EROFS);
+	snprintf(path, sizeof(path), "/proc/%d/comm", (int)g.pid);
+	assert_true(file_read_at(AT_FDCWD, path, sizeof(path), &name, NULL) >= 0);
+	assert_string_equal(name, "caisson-agent\n");
+}
+
 /* --- bad neighbours --- */
 
 /* The whole life of a good container and a process in it, within the bound. */
@@ -568,6 +583,7 @@ int main(int argc, char **argv)
 		cmocka_unit_test(test_metrics),
 		cmocka_unit_test(test_mem_agent_is_not_there),
 		cmocka_unit_test(test_termination_message),
+		cmocka_unit_test(test_own_file_is_readonly),
 		cmocka_unit_test(test_neighbour_of_one_that_forks),
 		cmocka_unit_test(test_neighbour_of_one_that_fills_its_output),
 		cmocka_unit_test(test_neighbour_of_one_that_is_read),

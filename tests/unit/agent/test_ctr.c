@@ -632,8 +632,6 @@ static void test_exec_error(void **state)
 static void test_refusals(void **state)
 {
 	lab_need();
-	refused(&(struct lab_spec){ .process = ",\"apparmorProfile\":\"strict\"" }, -EOPNOTSUPP,
-		"AppArmor profile \"strict\"");
 	refused(&(struct lab_spec){ .process = ",\"selinuxLabel\":\"a:b:c\"" }, -EOPNOTSUPP,
 		"SELinux");
 	refused(&(struct lab_spec){ .namespaces = "{\"type\":\"mount\"},{\"type\":\"mount\"}" },
@@ -650,7 +648,7 @@ static void test_refusals(void **state)
 		"bad part \"..\"");
 	refused(&(struct lab_spec){ .linux = ",\"rootfsPropagation\":\"sideways\"" }, -EINVAL,
 		"rootfsPropagation");
-	expect(&(struct lab_spec){ .process = ",\"apparmorProfile\":\"unconfined\"",
+	expect(&(struct lab_spec){ .process = ",\"apparmorProfile\":\"strict\"",
 				   .script = "echo ok" },
 	       "ok\n");
 }
