@@ -193,6 +193,7 @@ static void op_done(void *data, const struct error *e, const char *result, size_
 	size_t head = op->rq.n_devices * sizeof(struct device_node);
 	const char *flags = e || n < head + op->n ? NULL : result + head;
 
+	s->under_way -= !!op->job;
 	if (e && op->release)
 		log_warn("let go of storages: %s", e->text);
 	for (size_t i = 0; i < op->n; i++) {
@@ -212,31 +213,47 @@ static void op_done(void *data, const struct error *e, const char *result, size_
 	ops_run(s);
 }
 
+/* Is there something to do about @it that no other operation is doing? */
+static bool item_wanted(const struct storage_op *op, const struct item *it)
+{
+	const struct storage *st = it->st;
+
+	return op->release ? !st->refs && st->tried : !st->mounted;
+}
+
+static bool item_blocks(const struct storage_op *op, const struct item *it)
+{
+	return op->release ? !it->st->driver->quick : storage_is_slow(it->st->driver, it->rq);
+}
+
+static bool op_blocks(const struct storage_op *op)
+{
+	bool blocks = op->rq.n_devices;
+
+	for (size_t i = 0; i < op->n; i++)
+		blocks |= item_wanted(op, &op->items[i]) && item_blocks(op, &op->items[i]);
+	return blocks && !op->s->closing;
+}
+
 static bool op_ready(const struct storage_op *op)
 {
 	for (size_t i = 0; i < op->n; i++)
 		if (op->items[i].st->busy)
 			return false;
-	return true;
+	return op->s->under_way < LIMIT_AGENT_STORAGE_JOBS || !op_blocks(op);
 }
 
-/* Takes what there is to do; true if it may block. */
-static bool op_take(struct storage_op *op)
+/* What there is to do becomes this operation's; the second of two items with one storage has
+ * nothing to do. */
+static void op_take(struct storage_op *op)
 {
-	bool slow = op->rq.n_devices;
-
 	for (size_t i = 0; i < op->n; i++) {
 		struct item *it = &op->items[i];
 
-		it->work = !it->st->busy &&
-			   (op->release ? !it->st->refs && it->st->tried : !it->st->mounted);
-		if (!it->work)
-			continue;
-		it->st->busy = op;
-		slow |= op->release ? !it->st->driver->quick
-				    : storage_is_slow(it->st->driver, it->rq);
+		it->work = !it->st->busy && item_wanted(op, it);
+		if (it->work)
+			it->st->busy = op;
 	}
-	return slow && !op->s->closing;
 }
 
 static void op_start(struct storage_op *op)
@@ -244,13 +261,16 @@ static void op_start(struct storage_op *op)
 	autodone(buf) result = BUF_INIT(LIMIT_AGENT_JOB_RESULT);
 	int devices = (int)(op->rq.n_devices + op->n) * op->s->env.timeout_ms;
 	struct error e = ERROR_INIT;
+	bool blocks = op_blocks(op);
 	int r = 0;
 
 	op->started = true;
+	op_take(op);
 	if (op->s->closing && !op->release) {
 		r = error_plain(&e, ECANCELED, "the agent ends");
-	} else if (op_take(op)) {
+	} else if (blocks) {
 		r = job_start(op->s->jobs, op_work, op_done, op, WORK_MS + devices, &op->job, &e);
+		op->s->under_way += r >= 0;
 		if (r >= 0)
 			return;
 		/* Nothing stays mounted for want of a job. */

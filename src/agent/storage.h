@@ -12,7 +12,7 @@
  * do not block are done at once; others by a job (job.h), several at a time. Two that are about the
  * same mount point follow each other.
  *
- * Limits: LIMIT_AGENT_STORAGES, LIMIT_AGENT_STORAGE_OPTIONS.
+ * Limits: LIMIT_AGENT_STORAGES, LIMIT_AGENT_STORAGE_JOBS, LIMIT_AGENT_STORAGE_OPTIONS.
  */
 #pragma once
 
@@ -38,7 +38,8 @@ struct storages {
 	struct device_env env;
 	struct list head;
 	unsigned n;
-	struct list ops; /* under way or waiting */
+	struct list ops;    /* under way or waiting */
+	unsigned under_way; /* of these, by jobs */
 	bool running;
 	bool closing;              /* everything is done at once from now on */
 	struct loop_source *watch; /* watch.h */

@@ -78,6 +78,7 @@
 #define LIMIT_AGENT_DEVICES 256          /* of one request */
 #define LIMIT_AGENT_WATCHED 16           /* files of a watched directory, */
 #define LIMIT_AGENT_WATCHED_BYTES MIB(1) /* and bytes: larger ones are bind-mounted instead */
+#define LIMIT_AGENT_STORAGE_JOBS 32      /* operations on storages at a time; the others wait */
 #define LIMIT_AGENT_JOBS 64              /* children that do what may block */
 #define LIMIT_AGENT_JOB_RESULT KIB(256)
 #define LIMIT_AGENT_CPUS 4096          /* that one request may expect */

@@ -258,6 +258,8 @@ machine_up() {
 	for d in blk scsi pmem swap late; do
 		truncate -s 32M "$M/$d"
 	done
+	# What is plugged in behind it must lie at a multiple of a memory block.
+	truncate -s 128M "$M/pmem"
 	for d in blk scsi pmem late; do
 		mkfs.ext4 -q "$M/$d"
 	done
@@ -271,7 +273,7 @@ machine_up() {
 	DEVD_PID=$!
 	listens() { [ -S "$M/vhost" ]; }
 	wait_for 30 listens
-	qemu-system-x86_64 -machine q35,memory-backend=mem,nvdimm=on -accel tcg -cpu max -smp 1,maxcpus=2,sockets=2,cores=1 -m 256,slots=2,maxmem=1G \
+	qemu-system-x86_64 -machine q35,memory-backend=mem,nvdimm=on -accel tcg -cpu max -smp 1,maxcpus=2,sockets=2,cores=1 -m 256,slots=4,maxmem=1G \
 		-object memory-backend-memfd,id=mem,size=256M,share=on -kernel "$CAISSON_BUILD/guest/vmlinux" -initrd "$CAISSON_BUILD/guest/initrd.cpio" \
 		-append "console=ttyS0 quiet panic=1 agent.log=debug" -nodefaults -display none -no-reboot -serial "file:$M/console" \
 		-qmp "unix:$M/qmp,server=on,wait=off" -chardev "socket,id=v,path=$M/vhost" -device vhost-user-vsock-pci,chardev=v \
@@ -282,7 +284,7 @@ machine_up() {
 		-drive "file=$M/late,if=none,id=d4,format=raw" \
 		-drive "file=$M/layer1,if=none,id=d5,format=raw,readonly=on" -device virtio-blk-pci,drive=d5,addr=0x07 \
 		-drive "file=$M/layer2,if=none,id=d6,format=raw,readonly=on" -device virtio-blk-pci,drive=d6,addr=0x08 \
-		-object "memory-backend-file,id=nv,share=on,mem-path=$M/pmem,size=32M" -device nvdimm,memdev=nv \
+		-object "memory-backend-file,id=nv,share=on,mem-path=$M/pmem,size=128M" -device nvdimm,memdev=nv \
 		</dev/null >"$M/qemu.log" 2>&1 3>&- &
 	QEMU_PID=$!
 	AGENT=hvsock://$M/vsock:1024
@@ -351,6 +353,13 @@ qmp() {
 	agent OnlineCPUMem '{"wait": true}'
 	qmp device_add '{"driver": "max-x86_64-cpu", "socket-id": 1, "core-id": 0, "thread-id": 0, "id": "cpu1"}'
 	agent OnlineCPUMem '{"wait": true, "nb_cpus": 1, "cpu_only": true}'
+	# Memory that is plugged in is used.
+	memory() { agent GetMetrics | jq -r .metrics | awk '/^kata_guest_meminfo\{item="mem_total"\}/ { printf "%d", $2 / 1048576 }'; }
+	d=$(memory)
+	qmp object-add '{"qom-type": "memory-backend-memfd", "id": "more", "size": 134217728, "share": true}'
+	qmp device_add '{"driver": "pc-dimm", "memdev": "more", "id": "dimm1"}'
+	grown() { agent OnlineCPUMem && [ "$(memory)" -gt $((d + 100)) ]; }
+	wait_for 30 grown
 	refused INVALID_ARGUMENT SetGuestDateTime '{"Sec": 1, "Usec": 1000000}'
 	agent SetGuestDateTime "{\"Sec\": $(date +%s)}"
 	agent RemoveStaleVirtiofsShareMounts

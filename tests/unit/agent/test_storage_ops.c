@@ -169,6 +169,37 @@ static void test_others_go_on(void **state)
 	storelab_release(f, &slow.refs);
 }
 
+/* More than may be under way at a time: the rest waits its turn. */
+static void test_very_many(void **state)
+{
+	struct storelab *f = *state;
+	autofree char *from = storelab_dir(f, "from");
+	struct request q[3 * LIMIT_AGENT_STORAGE_JOBS];
+	char paths[ARRAY_SIZE(q)][128], name[32];
+
+	if (!storelab_can_mount())
+		skip();
+	storelab_put(f, "from/file", "x");
+	for (size_t i = 0; i < ARRAY_SIZE(q); i++) {
+		snprintf(f->path, sizeof(f->path), "%s/m%zu", f->dir, i);
+		memcpy(paths[i], f->path, sizeof(f->path));
+		begin(&q[i], f, "bind", from, "");
+		q[i].st.mount_point = paths[i];
+		assert_true(f->jobs.n <= LIMIT_AGENT_STORAGE_JOBS);
+	}
+	for (size_t i = 0; i < ARRAY_SIZE(q); i++) {
+		assert_int_equal(finish(&q[i]), 0);
+		snprintf(name, sizeof(name), "m%zu/file", i);
+		assert_true(storelab_has(f, name, "x"));
+	}
+	for (size_t i = 0; i < ARRAY_SIZE(q); i++)
+		storages_release(&f->s, &q[i].refs, NULL, NULL);
+	while (f->s.n)
+		assert_true(loop_run_once(f->loop, 20000) >= 0);
+	assert_int_equal(f->jobs.n, 0);
+	assert_int_equal(f->s.under_way, 0);
+}
+
 /* --- watched directories --- */
 
 static void wait_for(struct storelab *f, const char *name, const char *text)
@@ -271,6 +302,7 @@ int main(void)
 		T(test_the_next_one_tries_itself),
 		T(test_cancel),
 		T(test_others_go_on),
+		T(test_very_many),
 		T(test_a_configuration_is_switched),
 		T(test_large_ones_are_bound),
 		T(test_one_that_grows_is_given_up),
