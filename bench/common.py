@@ -47,7 +47,7 @@ class Lab:
         for d in ("bin", "dev", "proc", "tmp"):
             os.makedirs(f"{self.rootfs}/{d}")
         shutil.copy(BUSYBOX, f"{self.rootfs}/bin/busybox")
-        for name in ("cat", "sh", "sleep", "true"):
+        for name in ("cat", "dd", "sh", "sleep", "true"):
             os.symlink("busybox", f"{self.rootfs}/bin/{name}")
         with open(self.conf, "w") as f:
             f.write(f"""[hypervisor.qemu]

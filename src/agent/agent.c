@@ -192,6 +192,7 @@ static void on_late(struct loop_source *t, void *data)
 	struct agent *a = data;
 
 	agent_finish_boot(a);
+	idle_shorten_lists(&a->idle);
 	if (!boot_list_load(&a->late) || loop_timer_set(t, LATE_STEP_MS) < 0)
 		a->late_timer = loop_source_free(t);
 }
@@ -227,6 +228,8 @@ int agent_run(struct agent *a, struct error *e)
 	r = a->init ? load_late(a, e) : 0;
 	if (r < 0)
 		return r;
+	if (a->init && (r = idle_start(&a->idle, a->loop, a->conf->idle_reclaim_s, e)) < 0)
+		return r;
 	a->unfinished = a->init;
 	if (a->init && (r = boot_core_dumps(a->conf->devmode)) < 0)
 		log_warn("limit of core dumps: %s", strerror(-r));
@@ -248,6 +251,7 @@ void agent_done(struct agent *a)
 	streams_done(&a->streams);
 	boot_list_done(&a->late);
 	marks_done(&a->marks);
+	idle_stop(&a->idle);
 	console_free(a->console);
 	relay_set_done(&a->relays);
 	alog_free(a->log);

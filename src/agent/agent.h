@@ -12,6 +12,7 @@
 #include "agent/conf.h"
 #include "agent/container.h"
 #include "agent/events.h"
+#include "agent/idle.h"
 #include "agent/job.h"
 #include "agent/marks.h"
 #include "agent/pending.h"
@@ -50,6 +51,7 @@ struct agent {
 	struct boot_list late; /* modules that can wait */
 	struct loop_source *late_timer;
 	struct marks marks;
+	struct idle idle;
 };
 
 /* Makes everything that needs nothing but the loop; @conf is kept by reference. Done also after a

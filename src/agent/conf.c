@@ -36,6 +36,7 @@ static const struct conf_key conf_keys[] = {
 	{ "container_pipe_size", CONF_U32, AT(pipe_size) },
 	{ "devmode", CONF_FLAG, AT(devmode) },
 	{ "hotplug_timeout", CONF_U32, AT(hotplug_timeout_s) },
+	{ "idle_reclaim", CONF_U32, AT(idle_reclaim_s) },
 	{ "config_file", CONF_STRING, AT(config_file) },
 };
 #undef AT
@@ -71,6 +72,7 @@ void agent_conf_init(struct agent_conf *c)
 		.stream_port = AGENT_STREAM_PORT,
 		.debug_console_port = AGENT_CONSOLE_PORT,
 		.hotplug_timeout_s = AGENT_HOTPLUG_S,
+		.idle_reclaim_s = 30,
 	};
 }
 

@@ -39,6 +39,7 @@ struct agent_conf {
 	uint32_t pipe_size; /* bytes of the containers' stdio pipes, 0: the kernel's default */
 	bool devmode;       /* programs may dump core */
 	uint32_t hotplug_timeout_s; /* how long a device is waited for */
+	uint32_t idle_reclaim_s; /* how often to look whether the guest rests (idle.h); 0: never */
 	struct strv unknown; /* names of agent.* settings that nobody reads, and values that make no
 				sense */
 };

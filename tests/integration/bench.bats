@@ -24,7 +24,7 @@ figures() {
 	# With the other kernel, where it is at hand, there are more.
 	CAISSON_BENCH_AT_ONCE=2 figures start 4 || [ "$(jq -s length "$T/start.json")" -gt 4 ]
 }
-@test "memory" { figures memory 6; }
+@test "memory" { figures memory 10; }
 @test "stdio" { CAISSON_BENCH_MIB=1 figures stdio 2; }
 @test "shim" {
 	for tool in containerd ctr runc; do

@@ -98,3 +98,21 @@ image_up() {
 	[ "${lines[0]}" = "$(jq -r .kernel "$T/guest/guest.json")" ]
 	[ "${lines[1]}" = here ]
 }
+
+# KiB of the guest's page cache, seen by a container.
+cache_kib() { c exec gm awk '/^(Cached|Buffers):/ { n += $2 } /^Shmem:/ { n -= $2 } END { print n }' /proc/meminfo; }
+
+@test "a guest at rest drops its page cache" {
+	sed 's|^virtio_fs_daemon|kernel_params = "agent.idle_reclaim=2"\n&|' "$CONF" >"$T/rest.toml"
+	CONF=$T/rest.toml
+	head -c 33554432 /dev/zero >"$ROOTFS/large"
+	bundle "$T/m" sleep 600
+	c run -d --bundle "$T/m" gm
+	c exec gm cat /large >/dev/null
+	[ "$(cache_kib)" -gt 32768 ]
+	# Each look from inside is work for the guest: its log is asked first.
+	dropped() { c logs --agent gm | grep -q 'at rest: [0-9]* KiB of page cache dropped'; }
+	wait_for 60 dropped
+	[ "$(cache_kib)" -lt 20000 ]
+	c delete --force gm
+}
