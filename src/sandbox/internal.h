@@ -244,6 +244,21 @@ int hooks_start(struct container *c, enum oci_hook_kind kind, const char *status
 void hooks_forget(struct container *c);
 
 /* process.c */
+enum process_action {
+	ACT_START,
+	ACT_KILL,
+	ACT_RESIZE,
+	ACT_CLOSE_STDIN,
+	ACT_EXEC,
+	ACT_DELETE_EXEC,
+	ACT_PAUSE,
+	ACT_RESUME,
+	ACT_UPDATE,
+	ACT_STATS,
+	ACT_DELETE
+};
+/* By the process's state; -errno and a reason. */
+int process_allowed(const struct process *p, enum process_action a, struct error *e);
 void process_init(struct process *p, struct container *c, const char *exec_id);
 void process_done(struct process *p);
 int process_may_delete(const struct process *p, struct error *e); /* -EBUSY while it lives */
@@ -266,6 +281,7 @@ void oom_watch(struct sandbox *s); /* of a machine that is READY */
 bool oom_killed_machine(
 	const struct sandbox *s); /* the host's kernel did, for its cgroup's limit */
 void oom_tell_all(struct sandbox *s);
+void oom_expose(pid_t pid); /* to the host's OOM killer */
 
 /* proxy.c */
 int proxy_claim(struct process *p, struct error *e);

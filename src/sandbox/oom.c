@@ -11,7 +11,8 @@
 #include "base/limits.h"
 #include "base/log.h"
 
-#include <errno.h>
+#include <fcntl.h>
+#include <string.h>
 
 static void event_came(void *data, const struct error *e, const ProtobufCMessage *resp)
 {
@@ -60,6 +61,21 @@ static uint64_t host_kills(const struct sandbox *s)
 bool oom_killed_machine(const struct sandbox *s)
 {
 	return host_kills(s) > 0;
+}
+
+/* Who manages containers is protected from the OOM killer, and that is inherited: a guest must not
+ * be. */
+void oom_expose(pid_t pid)
+{
+	autofree char *path = xasprintf("/proc/%d/oom_score_adj", (int)pid);
+	autofree char *text = NULL;
+	int r = file_read_at(AT_FDCWD, path, LIMIT_PROC_FILE, &text, NULL);
+
+	if (r < 0 || *text != '-')
+		return;
+	r = file_write_at(AT_FDCWD, path, "0");
+	if (r < 0)
+		log_warn("%s: %s", path, strerror(-r));
 }
 
 void oom_tell_all(struct sandbox *s)

@@ -498,6 +498,7 @@ static int boot_machine(void *data, struct error *e)
 	if (r < 0)
 		return error_prefix(e, "start the virtual machine");
 	enter_cgroup(s, s->hv->pid);
+	oom_expose(s->hv->pid);
 	/* Engines ask for the cgroup of the pid that they know, to say what the container uses. */
 	enter_cgroup(s, first_container(s)->init.pid);
 	sandbox_save_state(s);

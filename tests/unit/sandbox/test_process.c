@@ -21,6 +21,7 @@
 #include <unistd.h>
 
 #define SPEC "{\"ociVersion\":\"1.0.2\",\"root\":{\"path\":\"/r\"},\"linux\":{}}"
+#define PROCESS "{\"args\":[\"true\"],\"cwd\":\"/\",\"user\":{\"uid\":0,\"gid\":0}}"
 #define STATES (PROCESS_STOPPED + 1)
 
 struct answer {
@@ -132,6 +133,97 @@ static void test_allowed(void **state)
 	assert_int_equal(process_kill(&c->init, 65, false, nobody, NULL, NULL), -EINVAL);
 	c->init.terminal = false;
 	assert_int_equal(process_resize(&c->init, 1, 1, nobody, NULL, NULL), -EINVAL);
+}
+
+/* --- the end --- */
+
+struct told {
+	char text[256]; /* what a sandbox tells, in order */
+};
+
+static void tell(void *data, enum sandbox_event ev, struct process *p)
+{
+	static const char *const names[] = {
+		[SANDBOX_EVENT_STARTED] = "started ",
+		[SANDBOX_EVENT_EXITED] = "exited ",
+		[SANDBOX_EVENT_EXEC_ADDED] = "exec ",
+	};
+	struct told *t = data;
+
+	if ((size_t)ev < ARRAY_SIZE(names) && names[ev])
+		strncat(t->text, names[ev], sizeof(t->text) - strlen(t->text) - 1);
+}
+
+static void wait_until_told(struct fixture *f, const struct told *t, const char *text)
+{
+	int64_t end = loop_now_ms() + 10000;
+
+	while (!str_eq(t->text, text) && loop_now_ms() < end)
+		loop_run_once(f->loop, 50);
+	assert_string_equal(t->text, text);
+}
+
+/* A process may end before the answer to its start comes: that is told behind it. */
+static void test_end_before_start(void **state)
+{
+	struct fixture *f = *state;
+	struct container *c = fixture_container(f, "c1", SPEC, nobody, NULL, NULL);
+	struct answer a = { 0 };
+	struct told t = { 0 };
+
+	f->sandbox->event = tell;
+	f->sandbox->event_data = &t;
+	c->init.state = PROCESS_CREATED;
+	assert_int_equal(process_start(&c->init, answered, &a, NULL), 0);
+	process_exited(&c->init, 3, NULL);
+	assert_string_equal(t.text, "");
+	assert_int_equal(c->init.state, PROCESS_CREATED);
+	/* There is no guest: the answer is a failure, and then nothing holds the end back. */
+	loop_run_once(f->loop, 0);
+	assert_int_equal(a.calls, 1);
+	wait_until_told(f, &t, "exited ");
+	assert_int_equal(c->init.exit_status, 3);
+}
+
+/* Of a process whose streams we carry the end is told when they have ended, and once. */
+static void test_end_after_output(void **state)
+{
+	struct fixture *f = *state;
+	struct container *c = fixture_container(f, "c1", SPEC, nobody, NULL, NULL);
+	struct exec_params p = { .exec_id = "e", .in = "", .out = "", .err = "" };
+	struct told t = { 0 };
+	int guest[STREAM_COUNT], pair[2];
+	struct process *e;
+
+	c->init.state = PROCESS_RUNNING;
+	assert_int_equal(oci_process_parse(PROCESS, strlen(PROCESS), "p", &p.process, NULL), 0);
+	f->sandbox->event = tell;
+	f->sandbox->event_data = &t;
+	assert_int_equal(process_exec(c, &p, NULL), 0);
+	e = container_process(c, "e");
+	e->state = PROCESS_RUNNING;
+	for (int i = 0; i < STREAM_COUNT; i++) {
+		assert_int_equal(socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0,
+					    pair),
+				 0);
+		e->stream[i] = pair[0];
+		guest[i] = pair[1];
+	}
+	process_hand_over(e);
+	process_exited(e, 4, NULL);
+	for (int i = 0; i < 5; i++)
+		loop_run_once(f->loop, 10);
+	assert_string_equal(t.text, "exec ");
+	assert_int_equal(e->state, PROCESS_RUNNING);
+	for (int i = 0; i < STREAM_COUNT; i++)
+		fd_close(guest[i]);
+	wait_until_told(f, &t, "exec exited ");
+	assert_int_equal(e->state, PROCESS_STOPPED);
+	process_exited(e, 5, NULL);
+	assert_int_equal(e->exit_status, 4);
+	/* containerd deletes it. */
+	assert_ptr_equal(container_process(c, "e"), e);
+	assert_int_equal(process_delete_exec(e, NULL), 0);
 }
 
 struct waited {
@@ -313,6 +405,10 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test_setup_teardown(test_allowed, fixture_setup, fixture_teardown),
 		cmocka_unit_test_setup_teardown(test_wait, fixture_setup, fixture_teardown),
+		cmocka_unit_test_setup_teardown(test_end_before_start, fixture_setup,
+						fixture_teardown),
+		cmocka_unit_test_setup_teardown(test_end_after_output, fixture_setup,
+						fixture_teardown),
 		cmocka_unit_test_setup_teardown(test_start_cut_off, fixture_setup,
 						fixture_teardown),
 		cmocka_unit_test_setup_teardown(test_exec, fixture_setup, fixture_teardown),

@@ -19,6 +19,7 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
+#define WAITS 1000
 #define SPEC "{\"ociVersion\":\"1.0.2\",\"root\":{\"path\":\"/r\"},\"linux\":{}}"
 
 struct service {
@@ -26,7 +27,9 @@ struct service {
 	struct shim shim;
 	struct rpc_client *client;
 	char *io_path;
-	int answers;
+	int answers, failures;
+	bool has_exited_at;
+	uint32_t pid; /* of Pids; 0: none */
 	struct error error;
 	uint32_t exit_status, shim_pid;
 };
@@ -75,6 +78,16 @@ static void answered(void *data, const struct error *e, const ProtobufCMessage *
 	struct service *s = data;
 
 	s->answers++;
+	s->failures += e != NULL;
+	if (resp && resp->descriptor == &containerd__task__v2__state_response__descriptor)
+		s->has_exited_at = ((const Containerd__Task__V2__StateResponse *)resp)->exited_at !=
+				   NULL;
+	if (resp && resp->descriptor == &containerd__task__v2__pids_response__descriptor) {
+		const Containerd__Task__V2__PidsResponse *p =
+			(const Containerd__Task__V2__PidsResponse *)resp;
+
+		s->pid = p->n_processes ? p->processes[0]->pid : 0;
+	}
 	error_clear(&s->error);
 	error_copy(&s->error, e);
 	if (resp && resp->descriptor == &containerd__task__v2__wait_response__descriptor)
@@ -198,6 +211,49 @@ static void test_wait(void **state)
 	until_empty(s, &c->init.waiters);
 }
 
+/* Every client of an engine may wait for the same process. */
+static void test_many_waits(void **state)
+{
+	Containerd__Task__V2__WaitRequest rq = CONTAINERD__TASK__V2__WAIT_REQUEST__INIT;
+	struct service *s = *state;
+	struct container *c = fixture_container(s->f, "c1", SPEC, nobody, NULL, NULL);
+	int64_t end = loop_now_ms() + 60000;
+
+	rq.id = "c1";
+	for (int i = 0; i < WAITS; i++) {
+		ask_only(s, &containerd__task__v2__task__descriptor, "Wait", &rq.base);
+		loop_run_once(s->f->loop, 0);
+	}
+	process_exited(&c->init, 7, NULL);
+	while (s->answers < WAITS && loop_now_ms() < end)
+		loop_run_once(s->f->loop, 100);
+	assert_int_equal(s->answers, WAITS);
+	assert_int_equal(s->failures, 0);
+	assert_int_equal(s->exit_status, 7);
+}
+
+/* What is not running has no time of its end: containerd's State shows "none" then. */
+static void test_state(void **state)
+{
+	Containerd__Task__V2__StateRequest rq = CONTAINERD__TASK__V2__STATE_REQUEST__INIT;
+	Containerd__Task__V2__PidsRequest pids = CONTAINERD__TASK__V2__PIDS_REQUEST__INIT;
+	struct service *s = *state;
+	struct container *c = fixture_container(s->f, "c1", SPEC, nobody, NULL, NULL);
+
+	rq.id = pids.id = "c1";
+	c->init.state = PROCESS_RUNNING;
+	c->init.pid = 4711;
+	assert_int_equal(ask(s, "State", &rq.base), 0);
+	assert_false(s->has_exited_at);
+	assert_int_equal(ask(s, "Pids", &pids.base), 0);
+	assert_int_equal(s->pid, 4711);
+	process_exited(&c->init, 1, NULL);
+	assert_int_equal(ask(s, "State", &rq.base), 0);
+	assert_true(s->has_exited_at);
+	assert_int_equal(ask(s, "Pids", &pids.base), 0);
+	assert_int_equal(s->pid, 0);
+}
+
 /* Sends one message to io.sock and takes the answer; its type, or 0 for a hang-up. */
 static uint32_t say(struct service *s, const void *p, size_t n, const int *fds, size_t nfds,
 		    struct handover_msg *ret)
@@ -250,6 +306,8 @@ int main(void)
 		cmocka_unit_test_setup_teardown(test_create_refused, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_connect, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_wait, setup, teardown),
+		cmocka_unit_test_setup_teardown(test_many_waits, setup, teardown),
+		cmocka_unit_test_setup_teardown(test_state, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_io, setup, teardown),
 	};
 
