@@ -89,6 +89,16 @@ log_has() {
 	[ "$output" = "$(sha256sum <"$BATS_TEST_TMPDIR/in")" ]
 }
 
+@test "a terminal: its size, what is typed, and one that is closed" {
+	run script --quiet --return --command "stty rows 33 cols 99; ctr -a $CTD run --rm -t --runtime $RUNTIME $BOX t1 \
+		sh -c 'tty; for i in 1 2 3 4 5 6 7 8 9; do stty size | grep -q 33 && break; sleep 1; done; stty size; read x; echo got \$x; exit 5'" \
+		/dev/null <<<hello
+	[ "$status" -eq 5 ]
+	[[ "$output" = */dev/pts/0* ]]
+	[[ "$output" = *"33 99"* ]]
+	[[ "$output" = *"got hello"* ]]
+}
+
 @test "the shim: bare address, socket at the conventional place, address file, and what it says of itself" {
 	local bundle="$D/state/io.containerd.runtime.v2.task/default/b1" shim="$D/bin/containerd-shim-caisson-v2"
 
@@ -126,6 +136,11 @@ log_has() {
 	[ "$status" -eq 4 ]
 	[[ "$output" = */dev/pts/* ]]
 	[[ "$output" = *"33 99"* ]]
+	# One in the background, and a signal for it alone.
+	k tasks exec -d --exec-id x5 e1 sleep 1000
+	k tasks kill --exec-id x5 -s TERM e1
+	wait_for 30 has_heard e1 '/tasks/exit x5'
+	is_status e1 RUNNING
 	# A program that is not there.
 	run k tasks exec --exec-id x4 e1 no-such-program </dev/null
 	[ "$status" -ne 0 ]
@@ -138,7 +153,7 @@ log_has() {
 	wait_for 30 has_heard e1 /tasks/delete
 	heard e1 >"$BATS_TEST_TMPDIR/heard"
 	[ "$(grep -v ' x' "$BATS_TEST_TMPDIR/heard" | tr '\n' ' ')" = "/tasks/create /tasks/start /tasks/exit /tasks/delete " ]
-	for x in x1 x2 x3; do
+	for x in x1 x2 x3 x5; do
 		[ "$(grep " $x\$" "$BATS_TEST_TMPDIR/heard" | tr '\n' ' ')" = "/tasks/exec-added $x /tasks/exec-started $x /tasks/exit $x " ]
 	done
 }
@@ -299,12 +314,12 @@ log_has() {
 	[ "$(k snapshots --snapshotter native ls | grep -c m1)" -eq 0 ]
 }
 
-# Started and removed side by side: CAISSON_TEST_PARALLEL containers, of 256 MiB at the most each.
+# Started and removed side by side: CAISSON_TEST_PARALLEL containers, of 256 MiB at the most each. 20 is the full run.
 @test "many containers at once" {
-	local n=${CAISSON_TEST_PARALLEL:-20} i pids=()
+	local n=${CAISSON_TEST_PARALLEL:-$(($(nproc) * 4))} i pids=()
 
 	for ((i = 0; i < n; i++)); do
-		K_TIMEOUT=300 k_run --rm "n$i" sh -c "echo $i; exit $i" >"$BATS_TEST_TMPDIR/out$i" 2>&1 3>&- &
+		K_TIMEOUT=400 k_run --rm "n$i" sh -c "echo $i; exit $i" >"$BATS_TEST_TMPDIR/out$i" 2>&1 3>&- &
 		pids+=($!)
 	done
 	for ((i = 0; i < n; i++)); do
@@ -313,6 +328,39 @@ log_has() {
 		[ "$status" -eq "$i" ] || { echo "container $i: status $status"; cat "$BATS_TEST_TMPDIR/out$i"; false; }
 		[ "$(cat "$BATS_TEST_TMPDIR/out$i")" = "$i" ]
 	done
+}
+
+# fds_and_half_mibs PID: descriptors, and resident memory rounded up to half MiBs.
+fds_and_half_mibs() {
+	ls "/proc/$1/fd" | wc -l
+	awk '/^VmRSS:/ { print int($2 / 512) + 1 }' "/proc/$1/status"
+}
+
+# CAISSON_TEST_SOAK execs: 200 is the full run.
+@test "execs in a row leave the processes of the sandbox as they were" {
+	local n=${CAISSON_TEST_SOAK:-20} i name pid now
+
+	k_run -d q1 sleep 1000
+	for ((i = 0; i < n + 5; i++)); do
+		k tasks exec --exec-id "x$i" q1 sh -c 'head -c 100000 /dev/zero' </dev/null >"$BATS_TEST_TMPDIR/out"
+		[ "$(stat -c %s "$BATS_TEST_TMPDIR/out")" -eq 100000 ]
+		[ "$i" -eq 4 ] || continue
+		for name in shim devd-vsock; do
+			fds_and_half_mibs "$(sandbox_pid "$name" q1)" >"$BATS_TEST_TMPDIR/$name"
+		done
+	done
+	for name in shim devd-vsock; do
+		pid=$(sandbox_pid "$name" q1)
+		mapfile -t before <"$BATS_TEST_TMPDIR/$name"
+		mapfile -t now < <(fds_and_half_mibs "$pid")
+		echo "$name: descriptors ${before[0]} -> ${now[0]}, memory ${before[1]} -> ${now[1]} half MiB"
+		[ "${now[0]}" -eq "${before[0]}" ]
+		[ "${now[1]}" -le $((before[1] + 1)) ]
+	done
+	k tasks kill -s KILL q1
+	wait_for 30 is_status q1 STOPPED
+	k tasks rm q1 || true
+	k containers rm q1
 }
 
 # CAISSON_TEST_SOAK starts, one after the other; afterwards containerd has no more descriptors open than after the first ones. 200 is the full run.
