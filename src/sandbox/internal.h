@@ -235,6 +235,8 @@ int sandbox_settings(struct sandbox *s, const oci_spec *spec, struct error *e);
 
 /* size.c */
 int sandbox_size(struct sandbox *s, const oci_spec *spec, struct error *e);
+/* -EINVAL: a limit that is beyond the machine would limit nothing. */
+int sandbox_size_allows(const struct sandbox *s, const oci_resources *r, struct error *e);
 
 /* hooks.c: runs the hooks of a kind in a child: -EINPROGRESS and @done later; -ENOENT: there are
  * none. */

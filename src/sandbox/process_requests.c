@@ -221,6 +221,9 @@ int container_update(struct container *c, const oci_resources *res, sandbox_done
 
 	if (r == 0)
 		r = oci_resources_check(res, e);
+	/* A new container may come with whatever limit its pod was not made for. */
+	if (r == 0)
+		r = sandbox_size_allows(c->sandbox, res, e);
 	if (r < 0)
 		return r;
 	rq.container_id = c->id;

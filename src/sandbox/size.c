@@ -75,3 +75,22 @@ int sandbox_size(struct sandbox *s, const oci_spec *spec, struct error *e)
 		s->mem_mib = host_mib;
 	return 0;
 }
+
+int sandbox_size_allows(const struct sandbox *s, const oci_resources *r, struct error *e)
+{
+	int64_t quota = r->cpu ? r->cpu->quota : 0;
+	int64_t period = r->cpu && r->cpu->period ? (int64_t)r->cpu->period : 100000;
+	int64_t mem = r->memory ? r->memory->limit : 0;
+
+	if (mem > 0 && (uint64_t)mem >> 20 > s->mem_mib)
+		return error_plain(e, EINVAL,
+				   "a memory limit of %llu MiB is more than the virtual machine "
+				   "has: %llu MiB since its start",
+				   (unsigned long long)mem >> 20, (unsigned long long)s->mem_mib);
+	if (quota > 0 && (double)quota > (double)period * s->vcpus)
+		return error_plain(e, EINVAL,
+				   "a limit of %.2f processors is more than the virtual machine "
+				   "has: %u since its start",
+				   (double)quota / (double)period, s->vcpus);
+	return 0;
+}

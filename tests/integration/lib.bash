@@ -125,7 +125,7 @@ snapshot() {
 		sandboxes | sed 's/^/file: /'
 		find "$STATE" -mindepth 1 -maxdepth 1 | sed 's/^/file: /'
 		find /sys/fs/cgroup -type d -name '*.????????' | own_names | sed 's/^/cgroup: /'
-		find /run/netns -mindepth 1 -name 'caisson*' | sed 's/^/netns: /'
+		find /run/netns -mindepth 1 | own_names | sed 's/^/netns: /'
 		ip -o link show type tun | sed 's/^/tap: /'
 	} 2>/dev/null || true
 }

@@ -142,6 +142,43 @@ stopped() { [ "$(c state "$1" | jq -r .status)" = stopped ]; }
 	umount "$T/shm"
 }
 
+@test "an emptyDir in memory is the guest's, with its parts, and outlives a container" {
+	mem="$T/volumes/kubernetes.io~empty-dir/mem"
+	mkdir -p "$mem" "$T/part"
+	mount -t tmpfs -o size=4m,mode=1777 tmpfs "$mem"
+	mkdir "$mem/sub"
+	mount --bind "$mem/sub" "$T/part"
+	pod_up
+	MORE_JQ='.mounts += [{destination: "/part", type: "bind", source: "'"$T/part"'", options: ["rbind", "rprivate", "rw"]}]' in_pod a sleep 600
+	MORE_JQ='.mounts += [{destination: "/mem", type: "bind", source: "'"$mem"'", options: ["rbind", "rprivate", "rw"]}]' in_pod b sleep 600
+	c exec a sh -c 'echo hello >/part/x'
+	[ "$(c exec b cat /mem/sub/x)" = hello ]
+	[ "$(c exec b stat -f -c %T /mem)" = tmpfs ]
+	[ -z "$(ls "$mem/sub")" ]
+	c delete --force a
+	c delete --force b
+	MORE_JQ='.mounts += [{destination: "/mem", type: "bind", source: "'"$mem"'", options: ["rbind", "rprivate", "ro"]}]' in_pod b sleep 600
+	[ "$(c exec b cat /mem/sub/x)" = hello ]
+	run c exec b touch /mem/no
+	[ "$status" -ne 0 ]
+	pod_down
+	umount "$T/part" "$mem"
+}
+
+@test "limits of a container change while it runs, within the machine" {
+	pod_up
+	MORE_JQ='.linux.resources = {memory: {limit: 33554432}, cpu: {quota: 50000, period: 100000}}' in_pod a sleep 600
+	c update --memory 67108864 a
+	[ "$(c exec a cat /sys/fs/cgroup/memory.max)" -eq 67108864 ]
+	c update --memory 33554432 --cpu-quota 20000 --cpu-period 100000 a
+	[ "$(c exec a cat /sys/fs/cgroup/memory.max)" -eq 33554432 ]
+	[ "$(c exec a cat /sys/fs/cgroup/cpu.max)" = "20000 100000" ]
+	run c update --memory $((1 << 40)) a
+	[ "$status" -ne 0 ]
+	[[ $output == *"more than the virtual machine has"* ]]
+	[ "$(c exec a cat /sys/fs/cgroup/memory.max)" -eq 33554432 ]
+}
+
 @test "volumes are shared; files replaced by symbolic links, as ConfigMaps are, are seen" {
 	mkdir -p "$T/vol" "$T/cm/..1" "$T/sub/dir"
 	echo one >"$T/cm/..1/key"

@@ -139,6 +139,54 @@ static void test_volumes(void **state)
 	assert_true(list_empty(&f->sandbox->volumes));
 }
 
+/* An emptyDir in memory, a directory of it, and a Secret, which is a tmpfs as well. */
+static void test_memory_volumes(void **state)
+{
+	struct fixture *f = *state;
+	autofree char *kubelet = xasprintf("%s/volumes", f->dir),
+		      *mem = xasprintf("%s/kubernetes.io~empty-dir/mem", kubelet),
+		      *sub = xasprintf("%s/kubernetes.io~empty-dir/mem/a/b", kubelet),
+		      *secret = xasprintf("%s/kubernetes.io~secret/s", kubelet),
+		      *part = xasprintf("%s/part", f->dir), *below = NULL,
+		      *json = xasprintf(
+			      "{\"ociVersion\":\"1.0.2\",\"root\":{\"path\":\"%s\"},"
+			      "\"linux\":{},\"mounts\":["
+			      "{\"destination\":\"/m\",\"type\":\"bind\",\"source\":\"%s\"},"
+			      "{\"destination\":\"/p\",\"type\":\"bind\",\"source\":\"%s\"},"
+			      "{\"destination\":\"/s\",\"type\":\"bind\",\"source\":\"%s\"}]}",
+			      part, mem, part, secret);
+	struct error e = ERROR_INIT;
+	struct container *c;
+	Grpc__Storage **st;
+
+	assert_true(path_mkdir_all(mem, 0755) == 0 && path_mkdir_all(secret, 0755) == 0 &&
+		    path_mkdir_all(part, 0755) == 0);
+	assert_int_equal(mount("tmpfs", mem, "tmpfs", 0, "size=2m,mode=2770,gid=77"), 0);
+	assert_int_equal(path_mkdir_all(sub, 0750), 0);
+	assert_int_equal(mount(sub, part, NULL, MS_BIND, NULL), 0);
+	assert_int_equal(mount("tmpfs", secret, "tmpfs", 0, NULL), 0);
+	if (share_init(f->sandbox, &e) < 0)
+		fail_msg("%s", e.text);
+	c = fixture_container(f, "c1", json, nobody, NULL, NULL);
+	if (share_container(c, &e) < 0)
+		fail_msg("%s", e.text);
+	assert_int_equal(c->nstorages, 2);
+	st = c->storages;
+	assert_string_equal(st[0]->driver, "ephemeral");
+	assert_int_equal(st[0]->n_options, 3);
+	assert_string_equal(st[0]->options[0], "mode=2770");
+	assert_string_equal(st[0]->options[1], "gid=77");
+	assert_string_equal(st[0]->options[2], "size=2097152");
+	assert_string_equal(c->guest_spec->mounts[0]->source, st[0]->mount_point);
+	below = xasprintf("%s/a/b", st[0]->mount_point);
+	assert_string_equal(st[1]->driver, "local");
+	assert_string_equal(st[1]->mount_point, below);
+	assert_string_equal(c->guest_spec->mounts[1]->source, below);
+	assert_string_equal(c->guest_spec->mounts[2]->source, GUEST_SHARE_DIR "/@volumes/0");
+	share_container_undo(c);
+	assert_true(umount(part) == 0 && umount(mem) == 0 && umount(secret) == 0);
+}
+
 /* Where the host's mounts are not shared, what was mounted later is in the caller's namespace
  * alone. */
 static void test_callers_namespace(void **state)
@@ -201,6 +249,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test_setup_teardown(test_mounts, setup, fixture_teardown),
 		cmocka_unit_test_setup_teardown(test_volumes, setup, fixture_teardown),
+		cmocka_unit_test_setup_teardown(test_memory_volumes, setup, fixture_teardown),
 		cmocka_unit_test_setup_teardown(test_callers_namespace, setup, fixture_teardown),
 		cmocka_unit_test_setup_teardown(test_missing, setup, fixture_teardown),
 	};

@@ -99,6 +99,34 @@ static void test_bounds(void **state)
 			    "1 MiB of memory are too little for a virtual machine (at least 64)");
 }
 
+/* What Update may ask for once the machine runs. */
+static void test_allowed(void **state)
+{
+	struct fixture *f = *state;
+	Grpc__LinuxResources r = GRPC__LINUX_RESOURCES__INIT;
+	Grpc__LinuxMemory m = GRPC__LINUX_MEMORY__INIT;
+	Grpc__LinuxCPU c = GRPC__LINUX_CPU__INIT;
+	struct error e = ERROR_INIT;
+
+	check(f, RESOURCES("\"cpu\":{\"quota\":150000,\"period\":100000}"), 2, 256);
+	assert_int_equal(sandbox_size_allows(f->sandbox, &r, &e), 0);
+	r.memory = &m;
+	r.cpu = &c;
+	m.limit = -1;
+	c.quota = -1;
+	assert_int_equal(sandbox_size_allows(f->sandbox, &r, &e), 0);
+	m.limit = 256 << 20;
+	c.quota = 200000;
+	assert_int_equal(sandbox_size_allows(f->sandbox, &r, &e), 0);
+	c.quota = 200001;
+	assert_int_equal(sandbox_size_allows(f->sandbox, &r, &e), -EINVAL);
+	c.period = 200000;
+	assert_int_equal(sandbox_size_allows(f->sandbox, &r, &e), 0);
+	m.limit = 257 << 20;
+	assert_int_equal(sandbox_size_allows(f->sandbox, &r, &e), -EINVAL);
+	assert_non_null(strstr(e.text, "257 MiB"));
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -106,6 +134,7 @@ int main(void)
 		cmocka_unit_test_setup_teardown(test_limits, fixture_setup, fixture_teardown),
 		cmocka_unit_test_setup_teardown(test_annotations, fixture_setup, fixture_teardown),
 		cmocka_unit_test_setup_teardown(test_bounds, fixture_setup, fixture_teardown),
+		cmocka_unit_test_setup_teardown(test_allowed, fixture_setup, fixture_teardown),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
