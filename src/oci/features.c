@@ -63,7 +63,7 @@ static void add_linux(struct json_writer *w)
 	add_enabled(w, "selinux", false);
 	add_enabled(w, "intelRdt", false);
 	json_open_object(w, "mountExtensions");
-	add_enabled(w, "idmap", false);
+	add_enabled(w, "idmap", true);
 	json_close(w);
 	add_enabled(w, "netDevices", false);
 	json_close(w);

@@ -34,20 +34,17 @@ const char *const oci_names_capabilities[] = {
 };
 
 const char *const oci_names_mount_options[] = {
-	"async",       "atime",          "bind",        "defaults",
-	"dev",         "diratime",       "exec",        "loud",
-	"noatime",     "nodev",          "nodiratime",  "noexec",
-	"norelatime",  "nostrictatime",  "nosuid",      "nosymfollow",
-	"private",     "ratime",         "rbind",       "rdev",
-	"rdiratime",   "relatime",       "remount",     "rexec",
-	"rnoatime",    "rnodev",         "rnodiratime", "rnoexec",
-	"rnorelatime", "rnostrictatime", "rnosuid",     "rnosymfollow",
-	"ro",          "rprivate",       "rrelatime",   "rro",
-	"rrw",         "rshared",        "rslave",      "rstrictatime",
-	"rsuid",       "rsymfollow",     "runbindable", "rw",
-	"shared",      "silent",         "slave",       "strictatime",
-	"suid",        "symfollow",      "tmpcopyup",   "unbindable",
-	NULL,
+	"async",       "atime",          "bind",      "defaults",     "dev",
+	"diratime",    "exec",           "idmap",     "loud",         "noatime",
+	"nodev",       "nodiratime",     "noexec",    "norelatime",   "nostrictatime",
+	"nosuid",      "nosymfollow",    "private",   "ratime",       "rbind",
+	"rdev",        "rdiratime",      "relatime",  "remount",      "rexec",
+	"ridmap",      "rnoatime",       "rnodev",    "rnodiratime",  "rnoexec",
+	"rnorelatime", "rnostrictatime", "rnosuid",   "rnosymfollow", "ro",
+	"rprivate",    "rrelatime",      "rro",       "rrw",          "rshared",
+	"rslave",      "rstrictatime",   "rsuid",     "rsymfollow",   "runbindable",
+	"rw",          "shared",         "silent",    "slave",        "strictatime",
+	"suid",        "symfollow",      "tmpcopyup", "unbindable",   NULL,
 };
 
 const char *const oci_names_seccomp_actions[] = {

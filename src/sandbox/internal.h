@@ -195,6 +195,7 @@ struct volume_key {
 	dev_t dev;
 	ino_t ino;
 	bool ro, recursive;
+	const char *maps; /* of its ids, as idmap_text has them; NULL: none */
 };
 /* The path in the guest of a volume that another container has brought, NULL: it is not there yet.
  * The container holds it from here on. */
@@ -203,6 +204,13 @@ const char *volume_reuse(struct container *c, const struct volume_key *k);
 int volume_add(struct container *c, const struct volume_key *k, int fd, bool dir,
 	       const struct strv *options, const char **ret_guest, struct error *e);
 void volumes_release(struct container *c);
+
+/* idmap.c: the maps of the mount @m as a text, NULL if it has none; owned. */
+char *idmap_text(const struct container *c, const Grpc__Mount *m);
+/* Puts them on the detached mount @fd. */
+int idmap_apply(const struct container *c, const Grpc__Mount *m, int fd, struct error *e);
+/* They are done: the guest need not. */
+void idmap_drop(Grpc__Mount *m);
 
 /* memvol.c: if @source is memory of the host that one pod or container has for itself, makes @m a
  * mount of as much memory of the guest: 1; 0: it is something else. */

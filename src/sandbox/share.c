@@ -211,12 +211,15 @@ static int find_source(struct container *c, const char *path, Grpc__Mount *m, st
 static int share_mount(struct container *c, const char *path, Grpc__Mount *m, struct error *e)
 {
 	autodone(strv) options = STRV_INIT;
+	autofree char *maps = NULL;
 	struct source src = { .fd = -1 };
 	int r, own;
 
 	if (!is_bind(m))
 		return 0;
 	host_options(m, &options);
+	maps = idmap_text(c, m);
+	src.key.maps = maps;
 	src.key.ro = strv_contains(&options, "ro");
 	src.key.recursive = strv_contains(&options, "rbind");
 	r = visit_begin(c, &own, e);
@@ -225,10 +228,14 @@ static int share_mount(struct container *c, const char *path, Grpc__Mount *m, st
 	r = find_source(c, path, m, &src, e);
 	visit_end(own);
 	if (r == 0 && src.fd >= 0)
+		r = idmap_apply(c, m, src.fd, e);
+	if (r == 0 && src.fd >= 0)
 		r = volume_add(c, &src.key, src.fd, src.dir, &options, &src.guest, e);
 	fd_close(src.fd);
-	if (r == 0 && src.guest)
+	if (r == 0 && src.guest) {
+		idmap_drop(m);
 		guest_spec_set_mount(m, "bind", src.guest);
+	}
 	return r;
 }
 

@@ -6,7 +6,7 @@
  * A pod's containers that mount the same directory get the same one in the guest, so that pipes,
  * sockets, locks and memory maps in it connect them: of two mounts of one directory the guest would
  * make two file systems that know nothing of each other. A volume is what its file of the host is,
- * read-only or not, with the mounts below or without; it is in the share as
+ * read-only or not, with the mounts below or without, with ids mapped or not; it is in the share as
  * @volumes/<number> while a container uses it.
  */
 #include "sandbox/internal.h"
@@ -24,7 +24,7 @@ struct volume {
 	struct list link;
 	struct volume_key key;
 	unsigned refs;
-	char *target, *guest;
+	char *target, *guest, *maps; /* maps: the key's */
 	bool dir;
 };
 
@@ -34,7 +34,7 @@ static struct volume *find(struct sandbox *s, const struct volume_key *k)
 
 	list_for_each(v, &s->volumes, link)
 		if (v->key.dev == k->dev && v->key.ino == k->ino && v->key.ro == k->ro &&
-		    v->key.recursive == k->recursive)
+		    v->key.recursive == k->recursive && str_eq(v->key.maps, k->maps))
 			return v;
 	return NULL;
 }
@@ -63,6 +63,7 @@ static void volume_free(struct volume *v)
 	list_del(&v->link);
 	free(v->target);
 	free(v->guest);
+	free(v->maps);
 	free(v);
 }
 
@@ -77,7 +78,8 @@ int volume_add(struct container *c, const struct volume_key *k, int fd, bool dir
 	if (mkdir(parent, 0755) < 0 && errno != EEXIST)
 		return error_set(e, errno, "create %s", parent);
 	v = xnew(struct volume);
-	*v = (struct volume){ .key = *k, .dir = dir };
+	*v = (struct volume){ .key = *k, .dir = dir, .maps = k->maps ? xstrdup(k->maps) : NULL };
+	v->key.maps = v->maps;
 	v->target = xasprintf("%s/%u", parent, number);
 	v->guest = xasprintf(GUEST_SHARE_DIR "/" VOLUMES "/%u", number);
 	list_init(&v->link);
