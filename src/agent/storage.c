@@ -191,7 +191,7 @@ static void op_done(void *data, const struct error *e, const char *result, size_
 	struct storage_op *op = data;
 	struct storages *s = op->s;
 	size_t head = op->rq.n_devices * sizeof(struct device_node);
-	const char *flags = e || n < head + op->n ? NULL : result + head;
+	const char *flags = e || !op->n || n < head + op->n ? NULL : result + head;
 
 	s->under_way -= !!op->job;
 	if (e && op->release)

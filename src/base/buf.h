@@ -30,7 +30,7 @@ static inline size_t buf_len(const struct buf *b)
 
 static inline char *buf_ptr(const struct buf *b)
 {
-	return b->data + b->start;
+	return b->data ? b->data + b->start : NULL;
 }
 
 void buf_done(struct buf *b);

@@ -50,6 +50,10 @@ agent_host_down() {
 		rmdir "$group"
 	done <"$T/groups"
 	[ "$(cat "$AGENT_DIR/status")" -eq 0 ] || { cat "$AGENT_DIR/log"; return 1; }
+	# What a build with sanitizers has to say.
+	if grep -E 'runtime error|ERROR: .*Sanitizer' "$AGENT_DIR/log"; then
+		return 1
+	fi
 	# All that may be there are the group and the agent's own.
 	[ "$(wc -l <"$T/groups")" -le 2 ] || { cat "$T/groups"; return 1; }
 }

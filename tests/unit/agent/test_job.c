@@ -58,7 +58,11 @@ static void on_done(void *data, const struct error *e, const char *result, size_
 	f->done++;
 	error_copy(&f->e, e);
 	f->n = n;
-	memcpy(f->result, result ? result : "", MIN(n, sizeof(f->result)));
+	/* Of a failure there is none. */
+	assert_true(!result == !!e);
+	assert_true(!e || !n);
+	if (n)
+		memcpy(f->result, result, MIN(n, sizeof(f->result)));
 }
 
 static void run(struct fixture *f, job_work_fn *work, int timeout_ms)
