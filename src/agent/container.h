@@ -70,6 +70,8 @@ void containers_init(struct containers *cs);
 /* Frees all, without waiting for anything: the machine ends. */
 void containers_done(struct containers *cs);
 
+/* Also one that is being removed; NULL if there is none. */
+struct container *container_lookup(struct agent *a, const char *id);
 /* -ENOENT and a reason if there is none, or it is being removed. */
 int container_find(struct agent *a, const char *id, struct container **ret, struct error *e);
 /* exec_id "" (or the container's id): its init. */
