@@ -39,7 +39,7 @@ int net_model_find(const char *name, const struct net_model **ret, struct error 
 struct net_nic *net_find(struct net *n, int index)
 {
 	for (size_t i = 0; i < n->nnics; i++)
-		if (n->nics[i].link.index == index)
+		if (n->nics[i].link.index == index && !n->nics[i].gone)
 			return &n->nics[i];
 	return NULL;
 }
@@ -74,20 +74,27 @@ static int limit_rates(struct net *n, struct net_nic *nic, struct error *e)
 }
 
 /* Whoever else redirects what comes in would be robbed of it, or would rob us. */
-int net_check_free(struct net *n, struct error *e)
+static int check_free(struct net *n, const struct net_nic *nic, struct error *e)
 {
-	for (size_t i = 0; i < n->nnics; i++)
-		if (rtnl_ingress_exists(&n->nl, n->nics[i].link.index))
-			return error_plain(
-				e, EBUSY,
-				"network interface %s is in use: another virtual machine "
-				"is joined to it, and two cannot share a network "
-				"namespace",
-				n->nics[i].link.name);
-	return 0;
+	if (!rtnl_ingress_exists(&n->nl, nic->link.index))
+		return 0;
+	return error_plain(
+		e, EBUSY,
+		"network interface %s is in use: another virtual machine is joined to it, "
+		"and two cannot share a network namespace",
+		nic->link.name);
 }
 
-static int connect_one(struct net *n, struct net_nic *nic, size_t number, struct error *e)
+int net_check_free(struct net *n, struct error *e)
+{
+	int r = 0;
+
+	for (size_t i = 0; i < n->nnics && r == 0; i++)
+		r = check_free(n, &n->nics[i], e);
+	return r;
+}
+
+static int join(struct net *n, struct net_nic *nic, struct error *e)
 {
 	const char *why = n->model->unfit ? n->model->unfit(&nic->link) : NULL;
 	int r;
@@ -97,7 +104,7 @@ static int connect_one(struct net *n, struct net_nic *nic, size_t number, struct
 				   "internetworking_model \"%s\" does not fit: %s (tcfilter does)",
 				   n->model->name, why);
 	nic->queues = n->queues;
-	snprintf(nic->tap, sizeof(nic->tap), "tap%zu" NET_TAP_SUFFIX, number);
+	snprintf(nic->tap, sizeof(nic->tap), "tap%zu" NET_TAP_SUFFIX, (size_t)(nic - n->nics));
 	r = n->model->join(n, nic, e);
 	if (r == 0 && n->vhost)
 		r = open_vhosts(nic, e);
@@ -109,7 +116,7 @@ static int connect_all(void *data, struct error *e)
 	struct net *n = data;
 
 	for (size_t i = 0; i < n->nnics; i++) {
-		int r = connect_one(n, &n->nics[i], i, e);
+		int r = join(n, &n->nics[i], e);
 
 		if (r < 0)
 			return error_prefix(e, "network interface %s", n->nics[i].link.name);
@@ -123,6 +130,32 @@ int net_connect(struct net *n, struct error *e)
 
 	if (r < 0)
 		net_disconnect(n);
+	return r;
+}
+
+struct joining {
+	struct net *n;
+	struct net_nic *nic;
+};
+
+static int join_one(void *data, struct error *e)
+{
+	const struct joining *j = data;
+
+	return join(j->n, j->nic, e);
+}
+
+int net_connect_one(struct net *n, struct net_nic *nic, struct error *e)
+{
+	struct joining j = { n, nic };
+	int r = check_free(n, nic, e);
+
+	if (r == 0)
+		r = ns_call(n->netns, NS_NET, join_one, &j, e);
+	if (r < 0) {
+		net_disconnect_one(n, nic);
+		error_prefix(e, "network interface %s", nic->link.name);
+	}
 	return r;
 }
 
@@ -142,21 +175,23 @@ static void restore(struct nl *nl, const char *name, const char *tap)
 	rtnl_rate_del(nl, l.index, NULL);
 }
 
+void net_disconnect_one(struct net *n, struct net_nic *nic)
+{
+	for (size_t k = 0; k < LIMIT_NET_QUEUES; k++) {
+		nic->fds[k] = fd_close(nic->fds[k]);
+		nic->vhosts[k] = fd_close(nic->vhosts[k]);
+	}
+	/* Without a join the tap is gone with its descriptors. */
+	if (nic->joined)
+		restore(&n->nl, nic->link.name, nic->tap);
+	nic->joined = false;
+	*nic->tap = '\0';
+}
+
 void net_disconnect(struct net *n)
 {
-	for (size_t i = 0; i < n->nnics; i++) {
-		struct net_nic *nic = &n->nics[i];
-
-		for (size_t k = 0; k < LIMIT_NET_QUEUES; k++) {
-			nic->fds[k] = fd_close(nic->fds[k]);
-			nic->vhosts[k] = fd_close(nic->vhosts[k]);
-		}
-		/* Without a join the tap is gone with its descriptors. */
-		if (nic->joined)
-			restore(&n->nl, nic->link.name, nic->tap);
-		nic->joined = false;
-		*nic->tap = '\0';
-	}
+	for (size_t i = 0; i < n->nnics; i++)
+		net_disconnect_one(n, &n->nics[i]);
 }
 
 void net_done(struct net *n)

@@ -47,6 +47,9 @@ struct net_nic {
 	int vhosts[LIMIT_NET_QUEUES]; /* of vhost-net, one a queue; -1: without */
 	unsigned queues;
 	bool joined; /* there is something to undo */
+	bool gone;   /* the interface is no longer there */
+	/* For the owner of the machine: plugged in while it ran; cannot be joined. */
+	bool hot, refused;
 };
 
 struct net {
@@ -55,7 +58,7 @@ struct net {
 	struct rtnl_addrs addrs; /* as found, of all links */
 	struct rtnl_routes routes;
 	struct rtnl_neighs neighs;
-	struct net_nic *nics; /* by index of the link */
+	struct net_nic *nics; /* the number in a tap's name is the place here */
 	size_t nnics;
 	const struct net_model *model;
 	unsigned queues;           /* of each tap */
@@ -66,16 +69,24 @@ struct net {
 
 /* Reads the namespace @netns (kept as a copy) and picks the interfaces that a guest gets. */
 int net_scan(struct net *n, int netns, struct error *e);
+/* Reads it again. Interfaces that were not there come after those that were, or take the place of
+ * one that is gone and not joined; those that are gone have @gone set. *ret: something is another
+ * than before. */
+int net_rescan(struct net *n, bool *ret, struct error *e);
 /* -EBUSY: an interface is joined to another virtual machine already. */
 int net_check_free(struct net *n, struct error *e);
 /* Joins a tap to each. @n->model, queues, vhost and rates are set by the caller. */
 int net_connect(struct net *n, struct error *e);
+/* The same for one that came later. -EBUSY as above. */
+int net_connect_one(struct net *n, struct net_nic *nic, struct error *e);
+/* Undoes it, and closes what was not handed over. */
+void net_disconnect_one(struct net *n, struct net_nic *nic);
 /* Closes what was not handed over and undoes what was joined, as far as it is still there. */
 void net_disconnect(struct net *n);
 void net_done(struct net *n);
 DEFINE_AUTODONE(net, net_done);
 
-/* The nic of a link's index; NULL. */
+/* The nic of a link's index that is not gone; NULL. */
 struct net_nic *net_find(struct net *n, int index);
 
 /* Removes from the namespace at @path what a process that died had made for interfaces @names,

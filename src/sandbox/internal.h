@@ -37,6 +37,15 @@ struct daemon {
 	struct loop_source *child;
 };
 
+/* A network namespace that is followed (network_watch.c). */
+struct network_watch {
+	struct nl events;
+	struct loop_source *io, *timer;
+	struct op op;
+	size_t at;           /* the interface at hand */
+	bool changed, again; /* again: something happened while a change was on its way */
+};
+
 struct sandbox {
 	char *id, *dir, *ns, *bundle;
 	struct config *config;
@@ -59,10 +68,14 @@ struct sandbox {
 	uid_t jail_uid;
 	unsigned vcpus;
 	uint64_t mem_mib;
-	char *sock;      /* <dir>/vsock */
-	struct net net;  /* the network namespace and the taps in it (network.h) */
-	char *netns;     /* its path, once something in it was changed */
-	size_t net_told; /* requests about it that the guest was sent */
+	char *sock;        /* <dir>/vsock */
+	struct net net;    /* the network namespace and the taps in it (network.h) */
+	char *netns;       /* its path, once something in it was changed */
+	struct op *net_op; /* what telling the guest about it continues */
+	size_t net_told;   /* requests about it that were answered */
+	int64_t net_deadline;
+	struct loop_source *net_retry;
+	struct network_watch watch;
 
 	struct rpc_client *agent;
 	struct list requests; /* of struct guest_request, in flight */

@@ -83,8 +83,6 @@ int network_join(struct sandbox *s, struct container *first, struct error *e)
 	r = net_scan(&s->net, fd, e);
 	if (r < 0)
 		return error_prefix(e, "look at the container's network");
-	if (!s->net.nnics)
-		return 0;
 	net_model_find(s->config->runtime.internetworking_model, &s->net.model, NULL);
 	s->net.queues = queues(s);
 	s->net.rx_rate = s->config->hypervisor.rx_rate_limiter_max_rate;
@@ -104,7 +102,12 @@ void network_leave(struct sandbox *s)
 	free(take_ptr(s->netns));
 }
 
-static int add_device(struct sandbox *s, struct net_nic *nic, size_t i, struct error *e)
+static void device_id(const struct sandbox *s, const struct net_nic *nic, char *ret, size_t size)
+{
+	snprintf(ret, size, "net%zu", (size_t)(nic - s->net.nics));
+}
+
+int network_add_device(struct sandbox *s, struct net_nic *nic, hv_done_fn *done, struct error *e)
 {
 	char mac[RTNL_MAC_TEXT], id[16];
 	struct hv_dev d = { .type = HV_DEV_TAP,
@@ -112,25 +115,36 @@ static int add_device(struct sandbox *s, struct net_nic *nic, size_t i, struct e
 			    .fd = nic->fds[0],
 			    .mac = rtnl_mac_text(&nic->link.mac, mac),
 			    .nmore_fds = nic->queues - 1,
-			    .nvhost_fds = nic->vhosts[0] >= 0 ? nic->queues : 0 };
+			    .nvhost_fds = nic->vhosts[0] >= 0 ? nic->queues : 0,
+			    .done = done,
+			    .data = s };
 	int r;
 
-	snprintf(id, sizeof(id), "net%zu", i);
+	device_id(s, nic, id, sizeof(id));
 	memcpy(d.more_fds, nic->fds + 1, d.nmore_fds * sizeof(int));
 	memcpy(d.vhost_fds, nic->vhosts, d.nvhost_fds * sizeof(int));
 	r = s->hv->ops->add(s->hv, &d, e);
-	if (r < 0)
+	if (r < 0 && r != -EINPROGRESS)
 		return r;
 	/* They are the driver's now. */
 	for (size_t k = 0; k < LIMIT_NET_QUEUES; k++)
 		nic->fds[k] = nic->vhosts[k] = -1;
-	return 0;
+	return r;
+}
+
+int network_remove_device(struct sandbox *s, struct net_nic *nic, hv_done_fn *done, struct error *e)
+{
+	char id[16];
+	struct hv_dev d = { .type = HV_DEV_TAP, .id = id, .fd = -1, .done = done, .data = s };
+
+	device_id(s, nic, id, sizeof(id));
+	return s->hv->ops->remove(s->hv, &d, e);
 }
 
 int network_devices(struct sandbox *s, struct error *e)
 {
 	for (size_t i = 0; i < s->net.nnics; i++) {
-		int r = add_device(s, &s->net.nics[i], i, e);
+		int r = network_add_device(s, &s->net.nics[i], NULL, e);
 
 		if (r < 0)
 			return error_prefix(e, "network interface %s", s->net.nics[i].link.name);

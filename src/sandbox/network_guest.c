@@ -10,12 +10,17 @@
 #include "sandbox/network.h"
 
 #include "base/log.h"
+#include "base/loop.h"
 
 #include <errno.h>
 #include <linux/if_addr.h>
 #include <linux/neighbour.h>
 #include <linux/rtnetlink.h>
 #include <stdio.h>
+
+/* How long a guest may take to find a device, and how often it is asked. */
+#define APPEARS_MS 10000
+#define APPEARS_RETRY_MS 100
 
 static void replied(void *data, const struct error *e, const ProtobufCMessage *resp);
 
@@ -54,8 +59,10 @@ static void fill_addr(Types__IPAddress *m, const struct rtnl_addr *a, struct str
 	m->broadcast = keep_ip(texts, &a->broadcast, false);
 }
 
-static void tell_interface(struct sandbox *s, const struct rtnl_link *l)
+/* Of one that is gone, that it has no addresses any more. */
+static void tell_interface(struct sandbox *s, const struct net_nic *nic)
 {
+	const struct rtnl_link *l = &nic->link;
 	Grpc__UpdateInterfaceRequest rq = GRPC__UPDATE_INTERFACE_REQUEST__INIT;
 	Types__Interface m = TYPES__INTERFACE__INIT;
 	const struct rtnl_addrs *addrs = &s->net.addrs;
@@ -65,7 +72,7 @@ static void tell_interface(struct sandbox *s, const struct rtnl_link *l)
 	char mac[RTNL_MAC_TEXT];
 
 	for (size_t i = 0; i < addrs->n; i++) {
-		if (addrs->v[i].index != l->index || !addr_wanted(&addrs->v[i]))
+		if (nic->gone || addrs->v[i].index != l->index || !addr_wanted(&addrs->v[i]))
 			continue;
 		fill_addr(&ips[m.n_ipaddresses], &addrs->v[i], &texts);
 		list[m.n_ipaddresses] = &ips[m.n_ipaddresses];
@@ -186,33 +193,60 @@ static bool tell_neighbours(struct sandbox *s)
 	return true;
 }
 
-/* The next request; false: all is told. */
-static bool tell_next(struct sandbox *s)
+/* Interfaces that the guest has: those that were plugged in and are gone are on their way out. */
+static bool told_of(const struct net_nic *nic)
 {
-	size_t at = s->net_told++, n = s->net.nnics;
+	return nic->joined && !(nic->gone && nic->hot);
+}
 
-	if (at > n)
-		return at == n + 1 && tell_neighbours(s);
-	if (at < n)
-		tell_interface(s, &s->net.nics[at].link);
+/* The request for s->net_told; false: all is told. */
+static bool tell(struct sandbox *s)
+{
+	size_t n = s->net.nnics;
+
+	while (s->net_told < n && !told_of(&s->net.nics[s->net_told]))
+		s->net_told++;
+	if (s->net_told > n)
+		return s->net_told == n + 1 && tell_neighbours(s);
+	if (s->net_told < n)
+		tell_interface(s, &s->net.nics[s->net_told]);
 	else
 		tell_routes(s);
 	return true;
+}
+
+static void tell_again(struct loop_source *src, void *data)
+{
+	struct sandbox *s = data;
+
+	s->net_retry = loop_source_free(s->net_retry);
+	tell(s);
+}
+
+/* A device that was plugged in takes the guest a moment to find. */
+static bool may_come(const struct sandbox *s, const struct error *e)
+{
+	return e->code == -ENOENT && s->net_told < s->net.nnics && s->net.nics[s->net_told].hot &&
+	       loop_now_ms() < s->net_deadline;
 }
 
 static void replied(void *data, const struct error *e, const ProtobufCMessage *resp)
 {
 	struct sandbox *s = data;
 
-	if (e || !tell_next(s))
-		op_continue(&s->boot, e);
+	if (e && may_come(s, e)) {
+		s->net_retry = loop_add_timer(s->loop, APPEARS_RETRY_MS, tell_again, s);
+		return;
+	}
+	s->net_told++;
+	if (e || !tell(s))
+		op_continue(s->net_op, e);
 }
 
-int network_tell(struct sandbox *s, struct error *e)
+int network_tell(struct sandbox *s, struct op *op, struct error *e)
 {
-	if (!s->net.nnics)
-		return 0;
 	s->net_told = 0;
-	tell_next(s);
-	return -EINPROGRESS;
+	s->net_op = op;
+	s->net_deadline = loop_now_ms() + APPEARS_MS;
+	return s->net.nnics && tell(s) ? -EINPROGRESS : 0;
 }

@@ -46,6 +46,7 @@ struct sandbox *sandbox_new(const struct sandbox_params *p)
 	s->sock = xasprintf("%s/vsock", s->dir);
 	s->vsock_fd = s->fs_fd = s->cgroup_fd = s->log_stream = s->log_file = s->timeline = -1;
 	s->net = NET_INIT;
+	s->watch.events = NL_INIT;
 	s->dirfd = open(s->dir, O_PATH | O_DIRECTORY | O_CLOEXEC);
 	if (p->began_us)
 		sandbox_mark(s, p->began_us, "the sandbox's owner starts");
@@ -127,6 +128,7 @@ void sandbox_save_state(struct sandbox *s)
 
 static void machine_stop(struct sandbox *s)
 {
+	network_unwatch(s);
 	guest_disconnect(s);
 	hv_free(take_ptr(s->hv));
 	network_leave(s);
@@ -589,7 +591,9 @@ static int boot_network(void *data, struct error *e)
 
 static int boot_guest_network(void *data, struct error *e)
 {
-	return network_tell(data, e);
+	struct sandbox *s = data;
+
+	return network_tell(s, &s->boot, e);
 }
 
 static const struct op_step boot_steps[] = {
@@ -624,6 +628,7 @@ static void boot_finished(void *data, const struct error *e)
 	} else {
 		s->state = SANDBOX_READY;
 		oom_watch(s);
+		network_watch(s);
 	}
 	while (!list_empty(&s->boot_waiters)) {
 		struct container *c = list_entry(s->boot_waiters.next, struct container, boot_link);

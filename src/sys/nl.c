@@ -31,6 +31,30 @@ int nl_open(struct nl *n, int protocol, struct error *e)
 	return 0;
 }
 
+int nl_open_events(struct nl *n, int protocol, uint32_t groups, struct error *e)
+{
+	const struct sockaddr_nl addr = { .nl_family = AF_NETLINK, .nl_groups = groups };
+
+	n->fd = socket(AF_NETLINK, SOCK_RAW | SOCK_CLOEXEC | SOCK_NONBLOCK, protocol);
+	if (n->fd < 0 || bind(n->fd, (const struct sockaddr *)&addr, sizeof(addr)) < 0) {
+		int r = error_set(e, errno, "listen to netlink");
+
+		nl_done(n);
+		return r;
+	}
+	return 0;
+}
+
+/* Also where some was lost (ENOBUFS): that it changed is all there is to know. */
+void nl_drain(struct nl *n)
+{
+	char buf[4096];
+
+	for (;;)
+		if (recv(n->fd, buf, sizeof(buf), 0) < 0 && errno != ENOBUFS && errno != EINTR)
+			return;
+}
+
 void nl_done(struct nl *n)
 {
 	n->fd = fd_close(n->fd);

@@ -29,6 +29,11 @@ struct nl {
 
 /* @protocol: NETLINK_ROUTE, ... In the calling thread's network namespace. */
 int nl_open(struct nl *n, int protocol, struct error *e);
+/* As nl_open, for hearing of changes instead of asking: @groups is a set of RTMGRP_*. Non-blocking.
+ */
+int nl_open_events(struct nl *n, int protocol, uint32_t groups, struct error *e);
+/* Throws away what has been heard. */
+void nl_drain(struct nl *n);
 void nl_done(struct nl *n);
 DEFINE_AUTODONE(nl, nl_done);
 

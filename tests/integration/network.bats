@@ -222,3 +222,52 @@ teardown() {
 	c delete --force tx
 	diff <(echo "$before") <(pod_state a)
 }
+
+guest_has() {
+	c exec "$1" ip -o addr show 2>/dev/null | grep -q " $2/"
+}
+
+guest_lacks() {
+	! c exec "$1" ls "/sys/class/net/$2" >/dev/null 2>&1
+}
+
+@test "addresses and routes that change while the machine runs" {
+	pod a 2
+	pod_start later a sh -c 'while :; do sleep 1; done'
+	in_pod a ip addr add 10.94.0.2/24 dev eth0
+	in_pod a ip route add 10.95.0.0/16 via 10.94.0.9
+	in_pod a ip addr del fd81::2/64 dev eth0
+	wait_for 30 guest_has later 10.94.0.2
+	routed() { c exec later ip route | grep -q "^10.95.0.0/16 via 10.94.0.9"; }
+	wait_for 30 routed
+	! guest_has later fd81::2
+	guest_has later 10.81.0.2
+	# An interface that cannot be plugged in is named in the log, and does no harm.
+	pod_link a eth1
+	named() { grep -q "network interface eth1 does not reach the guest: .*pcie_root_port" /run/caisson/later.*/shim.log; }
+	wait_for 30 named
+	guest_lacks later eth1
+	c delete --force later
+}
+
+@test "interfaces that come and go while the machine runs" {
+	local before
+
+	pod a 2
+	before=$(pod_state a)
+	sed 's/^\[hypervisor.qemu\]/&\npcie_root_port = 2/' "$CONF" >"$T/ports.toml"
+	hub ip addr add 10.94.0.1/24 dev br0
+	CONF="$T/ports.toml" pod_start hot a sh -c 'while :; do sleep 1; done'
+	for i in 1 2; do
+		pod_link a eth1
+		in_pod a ip addr add 10.94.0.2/24 dev eth1
+		wait_for 60 guest_has hot 10.94.0.2
+		hub busybox ping -c 2 -W 10 10.94.0.2
+		hub ip link del a-eth1
+		wait_for 60 guest_lacks hot eth1
+	done
+	c exec hot ping -c 1 -W 5 10.81.0.1
+	c delete --force hot
+	hub ip addr del 10.94.0.1/24 dev br0
+	diff <(echo "$before") <(pod_state a)
+}

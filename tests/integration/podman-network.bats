@@ -14,6 +14,7 @@ setup_file() {
 	export WORLD="caisson-world-$$"
 	ip netns add "$WORLD"
 	ip -n "$WORLD" link set lo up
+	sed -i 's/^\[hypervisor.qemu\]/&\npcie_root_port = 2/' "$CONF"
 	podman_up
 	p network create --ipv6 --subnet 10.92.0.0/24 --subnet fd92::/64 one
 	p network create --subnet 10.93.0.0/24 two
@@ -110,4 +111,17 @@ answers() {
 	[ "$(p run --rm --network container:owner "$IMAGE" nc -w 5 127.0.0.1 80 </dev/null)" = here ]
 	wait_for 30 answers "$(p inspect --format '{{.NetworkSettings.Networks.one.IPAddress}}' owner)" 80 here
 	p rm -f -t 0 owner
+}
+
+@test "a running container is connected to a network, and disconnected" {
+	served c here --network one
+	wait_for 30 answers "$(p inspect --format '{{.NetworkSettings.Networks.one.IPAddress}}' c)" 80 here
+	p network connect --ip 10.93.0.99 two c
+	wait_for 60 answers 10.93.0.99 80 here
+	[[ "$(p exec c ip -o -4 addr show dev eth1)" == *"inet 10.93.0.99/24"* ]]
+	p network disconnect two c
+	gone() { ! p exec c ls /sys/class/net/eth1 >/dev/null 2>&1; }
+	wait_for 60 gone
+	wait_for 30 answers "$(p inspect --format '{{.NetworkSettings.Networks.one.IPAddress}}' c)" 80 here
+	p rm -f -t 0 c
 }

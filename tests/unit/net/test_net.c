@@ -158,6 +158,62 @@ static void macvtap(void)
 	CHECK(same_as_before());
 }
 
+static int in_pod_add(void *data, struct error *e)
+{
+	autodone(nl) own = NL_INIT;
+	struct rtnl_link l;
+
+	CHECK(nl_open(&own, NETLINK_ROUTE, NULL) == 0);
+	CHECK(rtnl_veth_add(&own, "c0", "d0", NULL) == 0);
+	CHECK(rtnl_link_by_name(&own, "c0", &l, NULL) == 0);
+	return rtnl_link_up(&own, l.index, NULL);
+}
+
+static int in_pod_del(void *data, struct error *e)
+{
+	autodone(nl) own = NL_INIT;
+	struct rtnl_link l;
+
+	CHECK(nl_open(&own, NETLINK_ROUTE, NULL) == 0);
+	CHECK(rtnl_link_by_name(&own, "c0", &l, NULL) == 0);
+	return rtnl_link_del(&own, l.index, NULL);
+}
+
+static void changes(void)
+{
+	struct rtnl_link_change mtu = { .mtu = 1300 };
+	struct error e = ERROR_INIT;
+	bool changed;
+
+	joined("tcfilter");
+	/* The kernel's own addresses may still come. */
+	CHECK(net_rescan(&n, &changed, &e) == 0);
+	CHECK(n.nnics == 2 && !n.nics[0].gone);
+	for (int i = 0; i < 2; i++) {
+		CHECK(ns_call(pod, NS_NET, in_pod_add, NULL, &e) == 0);
+		CHECK(net_rescan(&n, &changed, &e) == 0 && changed);
+		CHECK(n.nnics == 3 && str_eq(n.nics[2].link.name, "c0"));
+		CHECK(!n.nics[2].joined && !n.nics[2].gone);
+		CHECK(net_connect_one(&n, &n.nics[2], &e) == 0);
+		CHECK(n.nics[2].joined && str_eq(n.nics[2].tap, "tap2_caisson"));
+		CHECK(ns_call(pod, NS_NET, in_pod_del, NULL, &e) == 0);
+		CHECK(net_rescan(&n, &changed, &e) == 0 && changed);
+		CHECK(n.nics[2].gone && !n.nics[0].gone);
+		net_disconnect_one(&n, &n.nics[2]);
+	}
+	CHECK(rtnl_link_set(&nl, n.nics[0].link.index, &mtu, &e) == 0);
+	CHECK(net_rescan(&n, &changed, &e) == 0 && changed && n.nics[0].link.mtu == 1300);
+	net_done(&n);
+	CHECK(same_as_before());
+}
+
+static void test_changes(void **state)
+{
+	SKIP_UNLESS(geteuid() == 0, "not root");
+	SKIP_UNLESS(access("/dev/net/tun", R_OK | W_OK) == 0, "no /dev/net/tun");
+	assert_int_equal(in_child(changes), 0);
+}
+
 static void test_macvtap(void **state)
 {
 	SKIP_UNLESS(geteuid() == 0, "not root");
@@ -205,9 +261,8 @@ static void test_clean_up(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_models),
-		cmocka_unit_test(test_tcfilter),
-		cmocka_unit_test(test_macvtap),
+		cmocka_unit_test(test_models),   cmocka_unit_test(test_tcfilter),
+		cmocka_unit_test(test_changes),  cmocka_unit_test(test_macvtap),
 		cmocka_unit_test(test_clean_up),
 	};
 
