@@ -251,18 +251,19 @@ guest_lacks() {
 }
 
 @test "interfaces that come and go while the machine runs" {
-	local before
+	local before i
 
 	pod a 2
 	before=$(pod_state a)
 	sed 's/^\[hypervisor.qemu\]/&\npcie_root_port = 2/' "$CONF" >"$T/ports.toml"
 	hub ip addr add 10.94.0.1/24 dev br0
 	CONF="$T/ports.toml" pod_start hot a sh -c 'while :; do sleep 1; done'
-	for i in 1 2; do
+	# Not the same address again: the hub would remember whose it was.
+	for i in 2 3; do
 		pod_link a eth1
-		in_pod a ip addr add 10.94.0.2/24 dev eth1
-		wait_for 60 guest_has hot 10.94.0.2
-		hub busybox ping -c 2 -W 10 10.94.0.2
+		in_pod a ip addr add "10.94.0.$i/24" dev eth1
+		wait_for 60 guest_has hot "10.94.0.$i"
+		hub busybox ping -c 2 -W 10 "10.94.0.$i"
 		hub ip link del a-eth1
 		wait_for 60 guest_lacks hot eth1
 	done
