@@ -8,7 +8,9 @@
  * the same file system of the host gets the same one in the guest: it is named after the host's,
  * and stays as long as the machine, so that what a pod keeps in it outlives the container that
  * wrote it. Other tmpfs mounts of the host (Secrets, for one) are shared as files are, and so is a
- * single file of such an emptyDir.
+ * single file of such an emptyDir. An emptyDir of huge pages becomes one of the guest's huge pages,
+ * which the agent takes from the machine's memory: as many as the volume's size, or the container's
+ * limit for pages of that size, says.
  */
 #include "sandbox/internal.h"
 
@@ -113,16 +115,57 @@ static Grpc__Storage *find_storage(struct container *c, const char *path)
 	return NULL;
 }
 
-static void add_memory(struct container *c, const char *path, const struct statfs *fs,
-		       const struct stat *root)
+static bool is_huge(const struct statfs *fs)
+{
+	return fs->f_type == HUGETLBFS_MAGIC;
+}
+
+/* The container's limit for pages of @page bytes, as the specification writes their sizes: "2MB",
+ * "1GB". */
+static uint64_t huge_limit(const struct container *c, uint64_t page)
+{
+	const Grpc__LinuxResources *r = c->spec->linux ? c->spec->linux->resources : NULL;
+	autofree char *name = page >> 30 ? xasprintf("%lluGB", (unsigned long long)page >> 30)
+					 : xasprintf("%lluMB", (unsigned long long)page >> 20);
+
+	for (size_t i = 0; r && i < r->n_hugepagelimits; i++)
+		if (str_eq(r->hugepagelimits[i]->pagesize, name))
+			return r->hugepagelimits[i]->limit;
+	return 0;
+}
+
+static int add_huge(struct container *c, const char *path, const struct statfs *fs, struct error *e)
+{
+	uint64_t page = (uint64_t)fs->f_bsize, size = (uint64_t)fs->f_blocks * page;
+	Grpc__Storage *st;
+
+	if (!size)
+		size = huge_limit(c, page);
+	if (!size)
+		return error_plain(e, EINVAL,
+				   "an emptyDir of huge pages has no size, and the container no "
+				   "limit for pages of %llu KiB",
+				   (unsigned long long)page >> 10);
+	st = guest_storage_add(c, "ephemeral", "nodev", "hugetlbfs", path);
+	st->shared = true;
+	guest_storage_option(st, xasprintf("pagesize=%llu", (unsigned long long)page));
+	guest_storage_option(st, xasprintf("size=%llu", (unsigned long long)size));
+	return 0;
+}
+
+static int add_memory(struct container *c, const char *path, const struct statfs *fs,
+		      const struct stat *root, struct error *e)
 {
 	Grpc__Storage *st;
 
 	if (find_storage(c, path))
-		return;
+		return 0;
+	if (is_huge(fs))
+		return add_huge(c, path, fs, e);
 	st = guest_storage_add(c, "ephemeral", "tmpfs", "tmpfs", path);
 	st->shared = true;
 	add_options(st, fs, root);
+	return 0;
 }
 
 /* A directory in it, which the kubelet made on the host alone. */
@@ -172,13 +215,15 @@ int memvol_take(struct container *c, const char *source, Grpc__Mount *m, struct 
 
 	if (statfs(source, &fs) < 0 || stat(source, &st) < 0)
 		return error_set(e, errno, "mount of %s: source %s", m->destination, source);
-	if (fs.f_type != TMPFS_MAGIC || !S_ISDIR(st.st_mode))
+	if ((fs.f_type != TMPFS_MAGIC && !is_huge(&fs)) || !S_ISDIR(st.st_mode))
 		return 0;
 	r = find_place(source, m->destination, &st, &inside, &root, e);
 	if (r <= 0)
 		return r;
 	path = guest_path(&fs, &st);
-	add_memory(c, path, &fs, &root);
+	r = add_memory(c, path, &fs, &root, e);
+	if (r < 0)
+		return error_prefix(e, "mount of %s", m->destination);
 	whole = xasprintf("%s%s", path, inside ? inside : "");
 	if (!str_empty(inside))
 		add_directory(c, whole, &st);

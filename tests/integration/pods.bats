@@ -165,6 +165,19 @@ stopped() { [ "$(c state "$1" | jq -r .status)" = stopped ]; }
 	umount "$T/part" "$mem"
 }
 
+@test "an emptyDir of huge pages is made of the guest's" {
+	huge="$T/volumes/kubernetes.io~empty-dir/huge"
+	mkdir -p "$huge"
+	mount -t hugetlbfs -o pagesize=2M nodev "$huge" || skip "this host's kernel has no huge pages"
+	pod_up
+	MORE_JQ='.linux.resources = {hugepageLimits: [{pageSize: "2MB", limit: 8388608}]} |
+		.mounts += [{destination: "/huge", type: "bind", source: "'"$huge"'", options: ["rbind", "rprivate", "rw"]}]' in_pod a sleep 600
+	[ "$(c exec a stat -f -c '%S %b' /huge)" = "2097152 4" ]
+	[ "$(c exec a awk '/HugePages_Total/ {print $2}' /proc/meminfo)" -ge 4 ]
+	pod_down
+	umount "$huge"
+}
+
 @test "limits of a container change while it runs, within the machine" {
 	pod_up
 	MORE_JQ='.linux.resources = {memory: {limit: 33554432}, cpu: {quota: 50000, period: 100000}}' in_pod a sleep 600

@@ -187,6 +187,45 @@ static void test_memory_volumes(void **state)
 	assert_true(umount(part) == 0 && umount(mem) == 0 && umount(secret) == 0);
 }
 
+static void test_huge_pages(void **state)
+{
+	struct fixture *f = *state;
+	autofree char *dir = xasprintf("%s/volumes/kubernetes.io~empty-dir/huge", f->dir),
+		      *root = xasprintf("%s/rootfs", f->dir),
+		      *json = xasprintf(
+			      "{\"ociVersion\":\"1.0.2\",\"root\":{\"path\":\"%s\"},"
+			      "\"linux\":{\"resources\":{\"hugepageLimits\":[{\"pageSize\":"
+			      "\"2MB\",\"limit\":4194304}]}},\"mounts\":[{\"destination\":"
+			      "\"/h\",\"type\":\"bind\",\"source\":\"%s\"}]}",
+			      root, dir);
+	struct error e = ERROR_INIT;
+	struct container *c;
+
+	assert_true(path_mkdir_all(dir, 0755) == 0 && path_mkdir_all(root, 0755) == 0);
+	if (mount("nodev", dir, "hugetlbfs", 0, "pagesize=2M") < 0) {
+		print_message("no huge pages of 2 MiB here: %s\n", strerror(errno));
+		skip();
+	}
+	if (share_init(f->sandbox, &e) < 0)
+		fail_msg("%s", e.text);
+	c = fixture_container(f, "c1", json, nobody, NULL, NULL);
+	if (share_container(c, &e) < 0)
+		fail_msg("%s", e.text);
+	assert_int_equal(c->nstorages, 1);
+	assert_string_equal(c->storages[0]->fstype, "hugetlbfs");
+	assert_string_equal(c->storages[0]->options[0], "pagesize=2097152");
+	assert_string_equal(c->storages[0]->options[1], "size=4194304");
+	share_container_undo(c);
+	/* Without a limit nobody says how many. */
+	c->spec->linux->resources->hugepagelimits[0]->limit = 0;
+	guest_storages_free(c);
+	guest_spec_set_mount(c->guest_spec->mounts[0], "bind", dir);
+	assert_int_equal(share_container(c, &e), -EINVAL);
+	assert_non_null(strstr(e.text, "mount of /h: an emptyDir of huge pages has no size"));
+	share_container_undo(c);
+	assert_int_equal(umount(dir), 0);
+}
+
 /* Where the host's mounts are not shared, what was mounted later is in the caller's namespace
  * alone. */
 static void test_callers_namespace(void **state)
@@ -250,6 +289,7 @@ int main(void)
 		cmocka_unit_test_setup_teardown(test_mounts, setup, fixture_teardown),
 		cmocka_unit_test_setup_teardown(test_volumes, setup, fixture_teardown),
 		cmocka_unit_test_setup_teardown(test_memory_volumes, setup, fixture_teardown),
+		cmocka_unit_test_setup_teardown(test_huge_pages, setup, fixture_teardown),
 		cmocka_unit_test_setup_teardown(test_callers_namespace, setup, fixture_teardown),
 		cmocka_unit_test_setup_teardown(test_missing, setup, fixture_teardown),
 	};
