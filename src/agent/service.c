@@ -91,6 +91,7 @@ HANDLER(create_sandbox, CreateSandboxRequest)
 
 HANDLER(destroy_sandbox, DestroySandboxRequest)
 {
+	storages_sync(&a->sandbox.storages);
 	rpc_call_reply_empty(call);
 	agent_shutdown(a);
 }

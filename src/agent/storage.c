@@ -441,6 +441,22 @@ void storages_release(struct storages *s, struct strv *refs, void (*done)(void *
 	ops_run(s);
 }
 
+void storages_sync(const struct storages *s)
+{
+	const struct storage *st;
+
+	list_for_each(st, &s->head, link) {
+		autoclose int fd = -1;
+
+		/* The share's server has everything already, and memory goes with the machine. */
+		if (!st->driver->disk || !st->mounted)
+			continue;
+		fd = open(st->mount_point, O_RDONLY | O_CLOEXEC);
+		if (fd < 0 || syncfs(fd) < 0)
+			log_warn("storage %s: %s", st->mount_point, strerror(errno));
+	}
+}
+
 void storages_close(struct storages *s)
 {
 	s->closing = true;

@@ -87,6 +87,8 @@ int storages_add(struct storages *s, const struct storages_request *rq, struct s
 		 struct storage_op **ret, struct error *e);
 /* Its end comes soon, as an error, if it is not here already. */
 void storages_cancel(struct storages *s, struct storage_op *op);
+/* What is written to disks is on them when this returns: the host may switch the machine off. */
+void storages_sync(const struct storages *s);
 /* Lets go of all in @refs and empties it; @done (may be NULL) is called when that is over, maybe
  * before this returns. */
 void storages_release(struct storages *s, struct strv *refs, void (*done)(void *data), void *data);
