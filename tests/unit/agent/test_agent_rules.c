@@ -15,6 +15,7 @@
 #include "base/loop.h"
 #include "base/mem.h"
 #include "base/path.h"
+#include "base/proc.h"
 #include "base/str.h"
 
 #include <errno.h>
@@ -23,12 +24,14 @@
 #include <signal.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/socket.h>
 #include <unistd.h>
 
 /* What a neighbour's request may take on a busy machine; a stuck one takes for ever. */
 #define NEIGHBOUR_MS 15000
 
 static struct guestlike g;
+static const char *program;
 
 static void ok(int r, const struct error *e)
 {
@@ -432,6 +435,63 @@ static void test_own_file_is_readonly(void **state)
 	assert_string_equal(name, "caisson-agent\n");
 }
 
+/* --- as a service --- */
+
+/* Of a guest with an init of its own: the environment says where it listens. */
+static pid_t start_service(const char *socket, const char *policy)
+{
+	autofree char *address = xasprintf("KATA_AGENT_SERVER_ADDR=unix://%s", socket);
+	autofree char *rules = xasprintf("KATA_AGENT_POLICY_FILE=%s", policy);
+	char *argv[] = { (char *)program, (char *)"--service", NULL };
+	char *env[] = { address, rules, NULL };
+	struct proc_spec ps = PROC_SPEC_INIT;
+	struct error e = ERROR_INIT;
+	pid_t pid;
+
+	ps.path = program;
+	ps.argv = argv;
+	ps.env = env;
+	ps.out = ps.err = STDERR_FILENO;
+	ps.pdeathsig = SIGKILL;
+	pid = proc_spawn(&ps, &e);
+	ok((int)pid, &e);
+	return pid;
+}
+
+static void test_service(void **state)
+{
+	Grpc__DestroySandboxRequest rq = GRPC__DESTROY_SANDBOX_REQUEST__INIT;
+	autofree char *socket = xasprintf("%s/service", g.dir);
+	pid_t pid = start_service(socket, "/nonexistent");
+	int64_t end = loop_now_ms() + NEIGHBOUR_MS;
+	autoptr(rpc_client) client = NULL;
+	struct error e = ERROR_INIT;
+	int fd, status = -1;
+
+	while ((fd = unix_connect(socket, SOCK_STREAM)) < 0 && loop_now_ms() < end)
+		usleep(5000);
+	assert_true(fd >= 0);
+	client = rpc_client_new(NULL, fd);
+	ok(rpc_client_call_sync(client, &grpc__agent_service__descriptor,
+				(unsigned)rpc_method_index(&grpc__agent_service__descriptor,
+							   "DestroySandbox"),
+				&rq.base, NEIGHBOUR_MS, NULL, &e),
+	   &e);
+	assert_int_equal(proc_wait(pid, NEIGHBOUR_MS, &status), 0);
+	assert_int_equal(proc_exit_code(status), 0);
+}
+
+/* Without the policy that it was to have it does not serve. */
+static void test_service_with_a_bad_policy(void **state)
+{
+	autofree char *socket = xasprintf("%s/service", g.dir);
+	int status = -1;
+	pid_t pid = start_service(socket, program);
+
+	assert_int_equal(proc_wait(pid, NEIGHBOUR_MS, &status), 0);
+	assert_int_equal(proc_exit_code(status), 1);
+}
+
 /* --- bad neighbours --- */
 
 /* The whole life of a good container and a process in it, within the bound. */
@@ -584,6 +644,8 @@ int main(int argc, char **argv)
 		cmocka_unit_test(test_mem_agent_is_not_there),
 		cmocka_unit_test(test_termination_message),
 		cmocka_unit_test(test_own_file_is_readonly),
+		cmocka_unit_test(test_service),
+		cmocka_unit_test(test_service_with_a_bad_policy),
 		cmocka_unit_test(test_neighbour_of_one_that_forks),
 		cmocka_unit_test(test_neighbour_of_one_that_fills_its_output),
 		cmocka_unit_test(test_neighbour_of_one_that_is_read),
@@ -597,6 +659,7 @@ int main(int argc, char **argv)
 		fprintf(stderr, "usage: test_agent_rules AGENT\n");
 		return 1;
 	}
+	program = argv[1];
 	signal(SIGPIPE, SIG_IGN);
 	g.policy = path;
 	r = run_group(argv[1], "policy", under_policy, ARRAY_SIZE(under_policy));
