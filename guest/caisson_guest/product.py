@@ -20,7 +20,9 @@ INITRD = "initrd.cpio"
 MANIFEST = "guest.json"
 DIRECTORIES = ("dev", "etc", "lib", "lib/modules", "modules", "proc", "root", "run", "sys", "tmp")
 
-Inputs = namedtuple("Inputs", "agent bzimage modules wanted")
+POLICY = "etc/kata-opa/default-policy.rego"  # where the agent looks for it
+
+Inputs = namedtuple("Inputs", "agent bzimage modules wanted policy", defaults=(None,))
 
 
 def _sha256(data):
@@ -62,13 +64,16 @@ def check_agent(agent, path):
         raise GuestError(f"agent {path}: {e}") from None
 
 
-def _initrd(agent, selection):
+def _initrd(agent, selection, policy):
     """The archive, and the stripped modules by name."""
     archive = cpio.Archive()
     for path in DIRECTORIES:
         archive.directory(path, 0o1777 if path == "tmp" else 0o755)
     archive.character_device("dev/console", 5, 1)
     archive.file("init", agent, 0o755)
+    if policy is not None:
+        archive.directory(os.path.dirname(POLICY), 0o755)
+        archive.file(POLICY, policy)
     archive.symlink(f"lib/modules/{selection.tree.release}", "/modules")
     archive.file("modules/load", selection.load_list().encode())
     archive.file("modules/late", selection.late_list().encode())
@@ -124,8 +129,9 @@ def _describe(selection, stripped):
              "size": len(data), "sha256": _sha256(data)} for n, data in stripped.items()]
 
 
-def _inputs(builder_sha256, agent, image, selection):
+def _inputs(builder_sha256, agent, image, selection, policy):
     return {
+        **({} if policy is None else {"policy": _sha256(policy)}),
         "builder": builder_sha256,
         "agent": _sha256(agent),
         "kernel": _sha256(image),
@@ -139,6 +145,7 @@ def build(given, directory):
     """Makes the products; whether anything had to be made."""
     agent = _read(given.agent, "agent")
     image = _read(given.bzimage, "kernel")
+    policy = None if given.policy is None else _read(given.policy, "policy")
     check_agent(agent, given.agent)
     try:
         release = bzimage.release(image)
@@ -148,14 +155,14 @@ def build(given, directory):
     if release not in (None, tree.release):
         raise GuestError(f"kernel {given.bzimage} is {release}, but the modules are for {tree.release}")
     selection = modules.Selection(tree, given.wanted)
-    inputs = _inputs(_builder_sha256(), agent, image, selection)
+    inputs = _inputs(_builder_sha256(), agent, image, selection, policy)
     try:
         os.makedirs(directory, exist_ok=True)
         if _is_current(directory, inputs):
             return False
         vmlinux = _vmlinux(image, given.bzimage)
         stripped_agent = strip.strip(agent, "agent", "--strip-all")
-        initrd, stripped = _initrd(stripped_agent, selection)
+        initrd, stripped = _initrd(stripped_agent, selection, policy)
         manifest = {
             "format": FORMAT,
             "kernel": tree.release,

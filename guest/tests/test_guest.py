@@ -459,6 +459,19 @@ class Product(InDirectory):
         self.assertEqual(init["version"], product.version())
         self.assertEqual(manifest["kernel"], RELEASE)
 
+    def test_a_policy_is_in_the_initrd(self):
+        self.build()
+        self.assertNotIn("etc/kata-opa", {e[0] for e in read_cpio(self.products()["initrd.cpio"])})
+        policy = self.write(b"package agent_policy\n", "policy")
+        self.assertIn("made from", self.build("--policy", policy).stderr)
+        self.assertIn("up to date", self.build("--policy", policy).stderr)
+        entries = {e[0]: e for e in read_cpio(self.products()["initrd.cpio"])}
+        self.assertEqual(entries["etc/kata-opa/default-policy.rego"][6], b"package agent_policy\n")
+        self.write(b"package agent_policy # another\n", "policy")
+        self.assertIn("made from", self.build("--policy", policy).stderr)
+        self.assert_refused(self.build("--policy", self.path("none")), "none: No such file")
+        self.assertEqual(self.build("--policy", policy, "--image", "erofs").returncode, 2)
+
     def test_image_needs_a_kernel_that_can_mount_it(self):
         self.assert_refused(self.build("--image", "erofs"), "virtio_blk erofs (make guest-kernel)")
         self.assertEqual(self.build("--verity").returncode, 2)
