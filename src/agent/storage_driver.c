@@ -229,7 +229,8 @@ static const struct storage_driver drivers[] = {
 	{ "mmioblk", DISK },
 	{ "scsi", DISK },
 	{ "nvdimm", DISK },
-	{ "erofs.multi-layer", .check = storage_layers_check, .mount = storage_layers_mount },
+	{ "erofs.multi-layer", .disk = true, .check = storage_layers_check,
+	  .mount = storage_layers_mount },
 	{ "blk-ccw", .refused = "channel devices exist on s390x only" },
 	{ "image_guest_pull", .refused = "nothing in the guest pulls images; share the image's "
 					 "file system instead" },
@@ -257,7 +258,7 @@ static int check_driver_options(const struct storage_driver *d, const Grpc__Stor
 	for (size_t i = 0; i < rq->n_driver_options; i++) {
 		const char *o = rq->driver_options[i];
 
-		if (d->disk && str_eq(o, "create_filesystem"))
+		if (d->mount == mount_disk && str_eq(o, "create_filesystem"))
 			continue;
 		if (d->mount == storage_overlay_mount &&
 		    str_skip_prefix(o, "io.katacontainers.volume.overlayfs.create_directory="))

@@ -37,7 +37,7 @@ struct storage_driver {
 	const char *refused; /* why, where it is not supported */
 	bool quick;          /* never blocks: no need for a job */
 	bool scratch;        /* a directory, not a mount */
-	bool disk;           /* source names a block device */
+	bool disk;           /* what is written to it is on a disk in the end */
 	/* Checks what is special to the driver; NULL: nothing. */
 	int (*check)(const Grpc__Storage *rq, struct error *e);
 	/* Mounts on @path. 1: it is to be watched. */
