@@ -19,7 +19,10 @@ setup() {
 		[ -n "$(cgroup2_mount)" ] || skip "no cgroup2 is mounted here"
 		agent_host_up
 		;;
-	guest:*) agent_guest_up ;;
+	guest:*)
+		[ -e "$CAISSON_BUILD/guest/vmlinux" ] || skip "this build has no guest (make guest)"
+		agent_guest_up
+		;;
 	esac
 }
 
