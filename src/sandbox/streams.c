@@ -316,6 +316,7 @@ static void drain_done(struct loop_source *src, void *data)
 	void (*fn)(void *) = s->fn;
 
 	s->drained = NULL;
+	s->drain_timer = loop_source_free(s->drain_timer);
 	s->fn = NULL;
 	fn(s->data);
 }
@@ -347,11 +348,13 @@ static void drain_expired(struct loop_source *src, void *data)
 
 void streams_drain(struct streams *s, void (*fn)(void *data), void *data)
 {
+	if (s->fn)
+		return; /* it is under way */
 	s->fn = fn;
 	s->data = data;
 	s->moved_before = s->moved;
+	s->drain_timer = loop_add_timer(s->loop, STREAMS_DRAIN_MS, drain_expired, s);
 	if (s->pump[STREAM_IN].stream >= 0)
 		pump_end(&s->pump[STREAM_IN]);
-	s->drain_timer = loop_add_timer(s->loop, STREAMS_DRAIN_MS, drain_expired, s);
 	drain_check(s);
 }

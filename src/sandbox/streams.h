@@ -52,7 +52,8 @@ void streams_hang_up(struct streams *s);
 /*
  * The process has ended: calls @fn once, from the loop, when all output is in its reader's hands or
  * pipe, or when none has come for STREAMS_DRAIN_MS because somebody else in the guest holds the
- * stream (it is closed) or because nobody reads (it goes on). Not after streams_free.
+ * stream (it is closed) or because nobody reads (it goes on). Not after streams_free. While a drain
+ * is under way another one changes nothing.
  */
 #define STREAMS_DRAIN_MS 2000
 void streams_drain(struct streams *s, void (*fn)(void *data), void *data);

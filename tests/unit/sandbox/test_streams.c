@@ -305,6 +305,27 @@ static void test_drain_has_a_bound(void **state)
 	assert_read(s, out, "");
 }
 
+/* The process goes while somebody could still type, and nobody deletes it for long. */
+static void test_drain_with_stdin_open(void **state)
+{
+	struct setting *s = *state;
+	autoclose int in = -1;
+	int64_t end;
+
+	open_as(s, s->path[STREAM_IN], "", "", false);
+	in = writer(s->path[STREAM_IN]);
+	connect_guest(s);
+	for (int i = STREAM_OUT; i < STREAM_COUNT; i++)
+		s->guest[i] = fd_close(s->guest[i]);
+	turn(s);
+	drain(s);
+	assert_read(s, s->guest[STREAM_IN], "");
+	s->drained = false;
+	for (end = loop_now_ms() + STREAMS_DRAIN_MS + 500; loop_now_ms() < end;)
+		loop_run_once(s->loop, 100);
+	assert_false(s->drained);
+}
+
 static void test_file(void **state)
 {
 	struct setting *s = *state;
@@ -424,6 +445,7 @@ int main(void)
 		TEST(test_nothing),
 		TEST(test_slow_reader),
 		TEST(test_drain_has_a_bound),
+		TEST(test_drain_with_stdin_open),
 		TEST(test_file),
 		TEST(test_logger),
 		TEST(test_logger_dies),
