@@ -317,6 +317,8 @@ static int create(struct guestlike *g, struct spec *s, const struct guestlike_ru
 	rq.container_id = (char *)r->id;
 	rq.oci = &s->spec;
 	rq.sandbox_pidns = r->pidns;
+	if (r->pidns_of)
+		rq.pidns_container = (char *)(uintptr_t)r->pidns_of;
 	rq.stdin_port = r->port[0];
 	rq.stdout_port = r->port[1];
 	rq.stderr_port = r->port[2];

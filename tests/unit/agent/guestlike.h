@@ -44,6 +44,7 @@ struct guestlike_run {
 	const char *command;
 	bool terminal;
 	bool pidns;               /* sandbox_pidns */
+	const char *pidns_of;     /* pidns_container; NULL: none */
 	const char *hook;         /* program of hooks.createRuntime; NULL: none */
 	const char *message_path; /* Kubernetes's annotation of the termination message */
 	uint32_t port[3];

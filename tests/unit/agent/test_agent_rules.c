@@ -207,6 +207,31 @@ static void test_held_pid_namespace(void **state)
 	destroy("p2");
 }
 
+/* That of one container for another: it lasts as long as its first process. */
+static void test_borrowed_pid_namespace(void **state)
+{
+	const struct guestlike_run from = { .id = "b1", .command = "sleep 1001" },
+				   guest = { .id = "b2",
+					     .command = "tr '\\0' ' ' </proc/1/cmdline",
+					     .pidns_of = "b1" },
+				   late = { .id = "b3", .command = "true", .pidns_of = "b1" },
+				   nobodys = { .id = "b4", .command = "true", .pidns_of = "b9" };
+	struct error e = ERROR_INIT;
+
+	start(&from);
+	start(&guest);
+	assert_int_equal(guestlike_wait(&g, "b2", ""), 0);
+	assert_output("b2", "sleep 1001 ");
+	destroy("b2");
+	assert_int_equal(guestlike_create(&g, &nobodys, &e), -ENOENT);
+	error_clear(&e);
+	ok(guestlike_signal(&g, "b1", "", SIGKILL, &e), &e);
+	assert_int_equal(guestlike_wait(&g, "b1", ""), 137);
+	assert_refused(guestlike_create(&g, &late, &e), &e, EBUSY,
+		       "the pid namespace of container b1 cannot be joined");
+	destroy("b1");
+}
+
 /* --- hooks of the guest --- */
 
 /* A program that says what it is and what it was told, in the file "told" or the one that its
@@ -640,6 +665,7 @@ int main(int argc, char **argv)
 	};
 	const struct CMUnitTest free_of_it[] = {
 		cmocka_unit_test(test_held_pid_namespace),
+		cmocka_unit_test(test_borrowed_pid_namespace),
 		cmocka_unit_test(test_metrics),
 		cmocka_unit_test(test_mem_agent_is_not_there),
 		cmocka_unit_test(test_termination_message),
