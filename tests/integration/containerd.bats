@@ -122,6 +122,48 @@ log_has() {
 	"$shim" -info </dev/null | grep -aq io.containerd.caisson.v2
 }
 
+# by_hand ID ACTION: the shim as containerd calls it, in the bundle $T/ID.
+by_hand() {
+	cd "$T/$1" && timeout -k 5 30 "$D/bin/containerd-shim-caisson-v2" -namespace default -address "$CTD" -publish-binary /usr/bin/containerd \
+		-id "$1" -bundle "$T/$1" "$2"
+}
+
+@test "start and delete by hand: the forms of the answer, a container of a pod, and what delete says" {
+	local id pod='.annotations = { "io.kubernetes.cri.container-type": "container", "io.kubernetes.cri.sandbox-id": $id }'
+
+	bundle "$T/h1" true
+	bundle "$T/h2" true
+	BUNDLE_JQ=${pod/\$id/\"h1\"} bundle "$T/h3" true
+	BUNDLE_JQ=${pod/\$id/\"nobody\"} bundle "$T/h4" true
+	# Of containerd 2: JSON with the newest version that it speaks.
+	MAX_SHIM_VERSION=3 run by_hand h1 start </dev/null
+	[ "$status" -eq 0 ]
+	[ "$(jq -c '[.version, .address, .protocol]' <<<"$output")" = "[3,\"unix://$(containerd_socket h1)\",\"ttrpc\"]" ]
+	[ "$(cat "$T/h1/address")" = "unix://$(containerd_socket h1)" ]
+	# Of containerd 2.3: parameters on stdin (instance_id and namespace).
+	run by_hand h2 start < <(printf '\012\002h2\022\007default')
+	[ "$status" -eq 0 ]
+	[ "$(jq -r .address <<<"$output")" = "unix://$(containerd_socket h2)" ]
+	# One shim a pod.
+	run by_hand h3 start </dev/null
+	[ "$output" = "unix://$(containerd_socket h1)" ]
+	run by_hand h4 start </dev/null
+	[ "$status" -eq 1 ]
+	[ "${#lines[@]}" -eq 1 ]
+	[[ "$output" = *"sandbox nobody"* ]]
+	run by_hand h2 start < <(echo nonsense)
+	[ "$status" -eq 1 ]
+	[[ "$output" = *stdin* ]]
+	# The pod's own shim stays when a container of it goes; then it goes itself: exit status 137, killed now.
+	by_hand h3 delete </dev/null | od -An -tx1 | grep -q '10 89 01'
+	[ -S "$(containerd_socket h1)" ]
+	for id in h1 h2; do
+		by_hand "$id" delete </dev/null | od -An -tx1 | grep -q '10 89 01'
+		[ ! -e "$(containerd_socket "$id")" ]
+	done
+	rm -r "$T"/h[1-4]
+}
+
 @test "exec: status, stdin, terminal, and the order of events" {
 	record_events
 	k_run -d e1 sh -c 'trap "exit 9" TERM; echo up; while :; do sleep 1; done'
