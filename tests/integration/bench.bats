@@ -26,6 +26,7 @@ figures() {
 }
 @test "memory" { figures memory 10; }
 @test "stdio" { CAISSON_BENCH_MIB=1 figures stdio 2; }
+@test "net" { CAISSON_BENCH_MIB=1 figures net 10; }
 @test "shim" {
 	for tool in containerd ctr runc; do
 		command -v "$tool" >/dev/null || skip "$tool is not installed"
