@@ -228,6 +228,16 @@ static void create_finished(void *data, const struct error *e)
 	done(c->done_data, NULL);
 }
 
+/* The pod was made for less: the container runs, and its limit limits nothing. */
+static void warn_of_size(const struct container *c)
+{
+	const oci_resources *r = c->spec->linux ? c->spec->linux->resources : NULL;
+	struct error e = ERROR_INIT;
+
+	if (r && sandbox_size_allows(c->sandbox, r, &e) < 0)
+		log_warn("container %s: %s", c->id, error_text(&e));
+}
+
 void container_continue(struct container *c, const struct error *e)
 {
 	if (c->is_pod) {
@@ -238,6 +248,7 @@ void container_continue(struct container *c, const struct error *e)
 		create_fail(c, e);
 		return;
 	}
+	warn_of_size(c);
 	process_adopt_pid(&c->init);
 	op_start(&c->op, c->sandbox->loop, "create", create_steps, ARRAY_SIZE(create_steps),
 		 create_finished, c);
