@@ -7,7 +7,7 @@
  * does. A request that cannot be taken is answered at once with the reason. One table, in the order
  * of the descriptor, serves both versions.
  */
-#include "shim/shim.h"
+#include "shim/task.h"
 
 #include "base/log.h"
 #include "base/path.h"
@@ -22,20 +22,9 @@
 #include <fcntl.h>
 #include <unistd.h>
 
-#define REQ(type, name) \
-	const Containerd__Task__V2__##type *name = (const Containerd__Task__V2__##type *)m
-
-static const Containerd__V1__Types__Status task_status[] = {
-	[PROCESS_CREATING] = CONTAINERD__V1__TYPES__STATUS__UNKNOWN,
-	[PROCESS_CREATED] = CONTAINERD__V1__TYPES__STATUS__CREATED,
-	[PROCESS_RUNNING] = CONTAINERD__V1__TYPES__STATUS__RUNNING,
-	[PROCESS_PAUSED] = CONTAINERD__V1__TYPES__STATUS__PAUSED,
-	[PROCESS_STOPPED] = CONTAINERD__V1__TYPES__STATUS__STOPPED,
-};
-
 /* --- finding --- */
 
-static struct container *find_container(struct shim *s, struct rpc_call *call, const char *id)
+struct container *task_find_container(struct shim *s, struct rpc_call *call, const char *id)
 {
 	struct container *c = sandbox_find(s->sandbox, id);
 
@@ -44,10 +33,10 @@ static struct container *find_container(struct shim *s, struct rpc_call *call, c
 	return c;
 }
 
-static struct process *find_process(struct shim *s, struct rpc_call *call, const char *id,
-				    const char *exec_id)
+struct process *task_find_process(struct shim *s, struct rpc_call *call, const char *id,
+				  const char *exec_id)
 {
-	struct container *c = find_container(s, call, id);
+	struct container *c = task_find_container(s, call, id);
 	struct process *p = c ? container_process(c, exec_id) : NULL;
 
 	if (c && !p)
@@ -56,7 +45,7 @@ static struct process *find_process(struct shim *s, struct rpc_call *call, const
 	return p;
 }
 
-static Google__Protobuf__Timestamp timestamp(const struct timespec *ts)
+Google__Protobuf__Timestamp task_timestamp(const struct timespec *ts)
 {
 	Google__Protobuf__Timestamp t = GOOGLE__PROTOBUF__TIMESTAMP__INIT;
 
@@ -78,120 +67,16 @@ static void answer_empty(void *data, const struct error *e)
 }
 
 /* For calls that failed at once. */
-static void refuse(struct rpc_call *call, int r, const struct error *e)
+void task_refuse(struct rpc_call *call, int r, const struct error *e)
 {
 	if (r < 0)
 		rpc_call_fail(call, e);
 }
 
-/* --- State, Pids, Connect --- */
-
-static void handle_state(struct rpc_call *call, const ProtobufCMessage *m, void *data)
-{
-	Containerd__Task__V2__StateResponse resp = CONTAINERD__TASK__V2__STATE_RESPONSE__INIT;
-	REQ(StateRequest, rq);
-	struct process *p = find_process(data, call, rq->id, rq->exec_id);
-	Google__Protobuf__Timestamp exited;
-	struct process_status st;
-
-	if (!p)
-		return;
-	process_status(p, &st);
-	exited = timestamp(&st.exited_at);
-	if (st.state == PROCESS_STOPPED)
-		resp.exited_at = &exited;
-	resp.id = (char *)(uintptr_t)st.id;
-	resp.exec_id = (char *)(uintptr_t)st.exec_id;
-	resp.bundle = (char *)(uintptr_t)st.bundle;
-	resp.pid = (uint32_t)st.pid;
-	resp.status = task_status[st.state];
-	resp.terminal = st.terminal;
-	resp.stdin = (char *)(uintptr_t)st.in;
-	resp.stdout = (char *)(uintptr_t)st.out;
-	resp.stderr = (char *)(uintptr_t)st.err;
-	resp.exit_status = st.exit_status;
-	rpc_call_reply(call, &resp.base);
-}
-
 /* Our own command line, which shows a container's processes as the guest has them. */
-static bool is_own_client(const struct rpc_call *call)
+bool task_is_own_client(const struct rpc_call *call)
 {
 	return str_eq(rpc_call_metadata(call, "containerd-namespace-ttrpc"), "caisson");
-}
-
-/* What runs in the guest, with the guest's pids. */
-static void pids_replied(void *data, const struct error *e, const Grpc__StatsContainerResponse *r)
-{
-	Containerd__Task__V2__PidsResponse resp = CONTAINERD__TASK__V2__PIDS_RESPONSE__INIT;
-	struct rpc_call *call = data;
-	size_t n = r ? r->n_processes : 0;
-
-	if (e) {
-		rpc_call_fail(call, e);
-		return;
-	}
-	autofree Containerd__V1__Types__ProcessInfo *infos = xcalloc(n, sizeof(*infos));
-	autofree Containerd__V1__Types__ProcessInfo **list = xcalloc(n, sizeof(*list));
-	autofree Google__Protobuf__Any *anys = xcalloc(n, sizeof(*anys));
-	for (size_t i = 0; i < n; i++) {
-		containerd__v1__types__process_info__init(&infos[i]);
-		google__protobuf__any__init(&anys[i]);
-		anys[i].type_url = "caisson.GuestProcess";
-		anys[i].value.len = grpc__guest_process__get_packed_size(r->processes[i]);
-		anys[i].value.data = xcalloc(anys[i].value.len, 1);
-		grpc__guest_process__pack(r->processes[i], anys[i].value.data);
-		infos[i].pid = r->processes[i]->pid;
-		infos[i].info = &anys[i];
-		list[i] = &infos[i];
-	}
-	resp.n_processes = n;
-	resp.processes = list;
-	rpc_call_reply(call, &resp.base);
-	for (size_t i = 0; i < n; i++)
-		free(anys[i].value.data);
-}
-
-/* Engines look a pid up on the host, where the machine stands for all that runs in it. */
-static void reply_host_pid(struct rpc_call *call, struct container *c)
-{
-	Containerd__Task__V2__PidsResponse resp = CONTAINERD__TASK__V2__PIDS_RESPONSE__INIT;
-	Containerd__V1__Types__ProcessInfo info = CONTAINERD__V1__TYPES__PROCESS_INFO__INIT;
-	Containerd__V1__Types__ProcessInfo *list[] = { &info };
-	struct process_status st;
-
-	process_status(container_process(c, NULL), &st);
-	info.pid = (uint32_t)st.pid;
-	resp.processes = list;
-	resp.n_processes = st.pid > 0 && st.state != PROCESS_STOPPED;
-	rpc_call_reply(call, &resp.base);
-}
-
-static void handle_pids(struct rpc_call *call, const ProtobufCMessage *m, void *data)
-{
-	struct error e = ERROR_INIT;
-	REQ(PidsRequest, rq);
-	struct container *c = find_container(data, call, rq->id);
-
-	if (c && is_own_client(call))
-		refuse(call, container_stats(c, true, pids_replied, call, &e), &e);
-	else if (c)
-		reply_host_pid(call, c);
-}
-
-static void handle_connect(struct rpc_call *call, const ProtobufCMessage *m, void *data)
-{
-	Containerd__Task__V2__ConnectResponse resp = CONTAINERD__TASK__V2__CONNECT_RESPONSE__INIT;
-	struct shim *s = data;
-	REQ(ConnectRequest, rq);
-	struct container *c = sandbox_find(s->sandbox, rq->id);
-	struct process_status st = { 0 };
-
-	if (c)
-		process_status(container_process(c, NULL), &st);
-	resp.shim_pid = (uint32_t)getpid();
-	resp.task_pid = (uint32_t)st.pid;
-	resp.version = CAISSON_VERSION;
-	rpc_call_reply(call, &resp.base);
 }
 
 /* --- Create --- */
@@ -335,7 +220,7 @@ static void handle_start(struct rpc_call *call, const ProtobufCMessage *m, void 
 {
 	struct error e = ERROR_INIT;
 	REQ(StartRequest, rq);
-	struct process *p = find_process(data, call, rq->id, rq->exec_id);
+	struct process *p = task_find_process(data, call, rq->id, rq->exec_id);
 	struct pid_answer *a;
 
 	if (!p)
@@ -351,7 +236,7 @@ static void handle_exec(struct rpc_call *call, const ProtobufCMessage *m, void *
 {
 	struct error e = ERROR_INIT;
 	REQ(ExecProcessRequest, rq);
-	struct container *c = find_container(data, call, rq->id);
+	struct container *c = task_find_container(data, call, rq->id);
 	struct exec_params p = {
 		.exec_id = rq->exec_id,
 		.terminal = rq->terminal,
@@ -387,7 +272,7 @@ struct delete_answer {
 static void reply_deleted(struct rpc_call *call, const struct process_status *st)
 {
 	Containerd__Task__V2__DeleteResponse resp = CONTAINERD__TASK__V2__DELETE_RESPONSE__INIT;
-	Google__Protobuf__Timestamp exited = timestamp(&st->exited_at);
+	Google__Protobuf__Timestamp exited = task_timestamp(&st->exited_at);
 
 	resp.pid = (uint32_t)st->pid;
 	resp.exit_status = st->exit_status;
@@ -410,7 +295,7 @@ static void handle_delete(struct rpc_call *call, const ProtobufCMessage *m, void
 {
 	struct error e = ERROR_INIT;
 	REQ(DeleteRequest, rq);
-	struct process *p = find_process(data, call, rq->id, rq->exec_id);
+	struct process *p = task_find_process(data, call, rq->id, rq->exec_id);
 	struct delete_answer *a;
 	int r;
 
@@ -442,7 +327,7 @@ struct wait_answer {
 static void wait_done(void *data, uint32_t exit_status, const struct timespec *exited_at)
 {
 	Containerd__Task__V2__WaitResponse resp = CONTAINERD__TASK__V2__WAIT_RESPONSE__INIT;
-	Google__Protobuf__Timestamp exited = timestamp(exited_at);
+	Google__Protobuf__Timestamp exited = task_timestamp(exited_at);
 	struct wait_answer *a = data;
 
 	resp.exit_status = exit_status;
@@ -464,7 +349,7 @@ static void wait_cancelled(void *data)
 static void handle_wait(struct rpc_call *call, const ProtobufCMessage *m, void *data)
 {
 	REQ(WaitRequest, rq);
-	struct process *p = find_process(data, call, rq->id, rq->exec_id);
+	struct process *p = task_find_process(data, call, rq->id, rq->exec_id);
 	struct wait_answer *a;
 
 	if (!p)
@@ -481,52 +366,53 @@ static void handle_kill(struct rpc_call *call, const ProtobufCMessage *m, void *
 {
 	struct error e = ERROR_INIT;
 	REQ(KillRequest, rq);
-	struct process *p = find_process(data, call, rq->id, rq->exec_id);
+	struct process *p = task_find_process(data, call, rq->id, rq->exec_id);
 
 	if (p)
-		refuse(call, process_kill(p, rq->signal, rq->all, answer_empty, call, &e), &e);
+		task_refuse(call, process_kill(p, rq->signal, rq->all, answer_empty, call, &e), &e);
 }
 
 static void handle_pause(struct rpc_call *call, const ProtobufCMessage *m, void *data)
 {
 	struct error e = ERROR_INIT;
 	REQ(PauseRequest, rq);
-	struct container *c = find_container(data, call, rq->id);
+	struct container *c = task_find_container(data, call, rq->id);
 
 	if (c)
-		refuse(call, container_pause(c, true, answer_empty, call, &e), &e);
+		task_refuse(call, container_pause(c, true, answer_empty, call, &e), &e);
 }
 
 static void handle_resume(struct rpc_call *call, const ProtobufCMessage *m, void *data)
 {
 	struct error e = ERROR_INIT;
 	REQ(ResumeRequest, rq);
-	struct container *c = find_container(data, call, rq->id);
+	struct container *c = task_find_container(data, call, rq->id);
 
 	if (c)
-		refuse(call, container_pause(c, false, answer_empty, call, &e), &e);
+		task_refuse(call, container_pause(c, false, answer_empty, call, &e), &e);
 }
 
 static void handle_resize(struct rpc_call *call, const ProtobufCMessage *m, void *data)
 {
 	struct error e = ERROR_INIT;
 	REQ(ResizePtyRequest, rq);
-	struct process *p = find_process(data, call, rq->id, rq->exec_id);
+	struct process *p = task_find_process(data, call, rq->id, rq->exec_id);
 
 	if (p)
-		refuse(call, process_resize(p, rq->height, rq->width, answer_empty, call, &e), &e);
+		task_refuse(call, process_resize(p, rq->height, rq->width, answer_empty, call, &e),
+			    &e);
 }
 
 static void handle_close_io(struct rpc_call *call, const ProtobufCMessage *m, void *data)
 {
 	struct error e = ERROR_INIT;
 	REQ(CloseIORequest, rq);
-	struct process *p = find_process(data, call, rq->id, rq->exec_id);
+	struct process *p = task_find_process(data, call, rq->id, rq->exec_id);
 
 	if (!p)
 		return;
 	if (rq->stdin)
-		refuse(call, process_close_stdin(p, answer_empty, call, &e), &e);
+		task_refuse(call, process_close_stdin(p, answer_empty, call, &e), &e);
 	else
 		rpc_call_reply_empty(call);
 }
@@ -535,7 +421,7 @@ static void handle_update(struct rpc_call *call, const ProtobufCMessage *m, void
 {
 	struct error e = ERROR_INIT;
 	REQ(UpdateTaskRequest, rq);
-	struct container *c = find_container(data, call, rq->id);
+	struct container *c = task_find_container(data, call, rq->id);
 	oci_resources *res = NULL;
 	int r;
 
@@ -550,57 +436,7 @@ static void handle_update(struct rpc_call *call, const ProtobufCMessage *m, void
 		r = container_update(c, res, answer_empty, call, &e);
 	if (res)
 		protobuf_c_message_free_unpacked(&res->base, NULL);
-	refuse(call, r, &e);
-}
-
-/* --- Stats --- */
-
-struct stats_answer {
-	struct rpc_call *call;
-	bool v2;
-};
-
-static void stats_done(void *data, const struct error *e, const Grpc__StatsContainerResponse *r)
-{
-	Containerd__Task__V2__StatsResponse resp = CONTAINERD__TASK__V2__STATS_RESPONSE__INIT;
-	Google__Protobuf__Any any = GOOGLE__PROTOBUF__ANY__INIT;
-	struct stats_answer *a = data;
-
-	if (e) {
-		rpc_call_fail(a->call, e);
-	} else {
-		(a->v2 ? metrics_fill_v2 : metrics_fill_v1)(r, &any);
-		resp.stats = &any;
-		rpc_call_reply(a->call, &resp.base);
-		free(any.value.data);
-	}
-	free(a);
-}
-
-/* containerd reads the version its host uses; our own command line asks for version 1. */
-static bool wants_v2(const struct rpc_call *call)
-{
-	return !is_own_client(call) && access("/sys/fs/cgroup/cgroup.controllers", F_OK) == 0;
-}
-
-static void handle_stats(struct rpc_call *call, const ProtobufCMessage *m, void *data)
-{
-	struct error e = ERROR_INIT;
-	REQ(StatsRequest, rq);
-	struct container *c = find_container(data, call, rq->id);
-	struct stats_answer *a;
-	int r;
-
-	if (!c)
-		return;
-	a = xnew(struct stats_answer);
-	a->call = call;
-	a->v2 = wants_v2(call);
-	r = container_stats(c, false, stats_done, a, &e);
-	if (r < 0) {
-		rpc_call_fail(call, &e);
-		free(a);
-	}
+	task_refuse(call, r, &e);
 }
 
 /* --- the rest --- */
@@ -617,7 +453,7 @@ static void handle_shutdown(struct rpc_call *call, const ProtobufCMessage *m, vo
 
 	if (rq->now || sandbox_empty(s->sandbox)) {
 		shim_quit_soon(s);
-	} else if (is_own_client(
+	} else if (task_is_own_client(
 			   call)) { /* containerd asks after every container and wants no error */
 		rpc_call_failf(call, EBUSY, "the sandbox has other containers");
 		return;
@@ -627,10 +463,10 @@ static void handle_shutdown(struct rpc_call *call, const ProtobufCMessage *m, vo
 
 /* In the order of task.proto; task_v3.proto has the same. */
 static rpc_handler_fn *const handlers[] = {
-	handle_state,   handle_create,   handle_start,      handle_delete, handle_pids,
-	handle_pause,   handle_resume,   handle_checkpoint, handle_kill,   handle_exec,
-	handle_resize,  handle_close_io, handle_update,     handle_wait,   handle_stats,
-	handle_connect, handle_shutdown,
+	task_handle_state,   handle_create,   handle_start,      handle_delete, task_handle_pids,
+	handle_pause,        handle_resume,   handle_checkpoint, handle_kill,   handle_exec,
+	handle_resize,       handle_close_io, handle_update,     handle_wait,   task_handle_stats,
+	task_handle_connect, handle_shutdown,
 };
 
 static const struct rpc_service services[] = {
