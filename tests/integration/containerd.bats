@@ -85,6 +85,7 @@ log_has() {
 @test "stdin: what is piped in arrives whole, and its end" {
 	head -c 2000000 /dev/urandom >"$BATS_TEST_TMPDIR/in"
 	run k_run --rm i1 sha256sum <"$BATS_TEST_TMPDIR/in"
+	echo "$output"
 	[ "$status" -eq 0 ]
 	[ "$output" = "$(sha256sum <"$BATS_TEST_TMPDIR/in")" ]
 }
