@@ -55,6 +55,9 @@ class Config(unittest.TestCase):
                     wanted[option] = value
         self.assertEqual(config.missing(wanted), [])
         self.assertEqual(wanted["CONFIG_MODULES"], "n")
+        # Built in, they make links that nobody asked for.
+        for option in ("DUMMY", "BONDING", "IFB", "IPV6_SIT", "NET_IPIP", "NET_IPGRE"):
+            self.assertNotEqual(wanted.get(f"CONFIG_{option}"), "y")
 
     def test_files(self):
         with tempfile.TemporaryDirectory() as d:

@@ -58,10 +58,10 @@ before() {
 
 # Image and configuration in $T for a guest without an initrd.
 image_up() {
-	[[ $(jq -r .kernel "$CAISSON_BUILD/guest/guest.json") == *-caisson ]] || skip "the guest has Debian's kernel (make guest-kernel)"
 	command -v "$2" >/dev/null || skip "no $2 here"
-	"$builder/build" --kernel own --agent "$CAISSON_BUILD/src/agent/caisson-agent" --out "$T/$1" --image "$1" --verity
-	sed "s|^initrd = .*|initrd = \"\"\nimage = \"$T/$1/image.img\"\nkernel_verity_params = \"$(
+	run "$builder/build" --kernel own --agent "$CAISSON_BUILD/src/agent/caisson-agent" --out "$T/$1" --image "$1" --verity
+	[ "$status" -eq 0 ] || skip "$output"
+	sed "s|^kernel = .*|kernel = \"$T/$1/vmlinux\"|; s|^initrd = .*|initrd = \"\"\nimage = \"$T/$1/image.img\"\nkernel_verity_params = \"$(
 		jq -r .kernel_verity_params "$T/$1/image.json")\"|" "$CONF" >"$T/$1.toml"
 	CONF=$T/$1.toml
 }
