@@ -37,14 +37,31 @@ int pod_init(struct container *c, struct error *e)
 	return 0;
 }
 
-static struct container *find_by_pid(struct sandbox *s, pid_t pid)
+/*
+ * Where engines know all containers of a pod by one pid, the machine's, the path does not say whose
+ * namespace is meant. In a pod that shares its processes every container joins the pod's; in one
+ * that does not, one that joins another's (kubectl debug --target) means the other, if there is but
+ * one.
+ */
+static struct container *guess(struct sandbox *s, const struct container *joining, pid_t pid)
 {
-	struct container *c;
+	struct container *c, *first = NULL, *only = NULL;
+	unsigned n = 0;
 
-	list_for_each(c, &s->containers, link)
-		if (c->init.pid == pid)
-			return c;
-	return NULL;
+	list_for_each(c, &s->containers, link) {
+		if (c == joining || c->init.pid != pid)
+			continue;
+		first = first ? first : c;
+		if (c->role != OCI_POD_CONTAINER)
+			continue;
+		if (c->pidns_of)
+			return first;
+		if (c->init.state == PROCESS_STOPPED)
+			continue;
+		only = c;
+		n++;
+	}
+	return n == 1 ? only : first;
 }
 
 static struct container *find_pod_sandbox(struct sandbox *s)
@@ -63,7 +80,7 @@ static struct container *lender(struct container *c, const char *path)
 	pid_t pid;
 
 	if (oci_namespace_pid(path, &pid))
-		return find_by_pid(c->sandbox, pid);
+		return guess(c->sandbox, c, pid);
 	if (c->role == OCI_POD_SANDBOX)
 		return c;
 	return c->role == OCI_POD_CONTAINER ? find_pod_sandbox(c->sandbox) : NULL;

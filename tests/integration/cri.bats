@@ -74,6 +74,14 @@ boot_id() { ex "$1" cat /proc/sys/kernel/random/boot_id; }
 	[[ $(ex "$a" sh -c 'tr "\0" " " </proc/1/cmdline') == *"trap exit TERM"* ]]
 }
 
+@test "an ephemeral container joins the processes of its target" {
+	pod
+	a=$(ctr_up a . sleep 607)
+	b=$(ctr_up b '.linux.security_context.namespace_options = {network: 0, pid: 3, ipc: 0, target_id: "'"$a"'"}' sleep 608)
+	[ "$(ex "$b" readlink /proc/self/ns/pid)" = "$(ex "$a" readlink /proc/self/ns/pid)" ]
+	[ "$(ex "$b" sh -c 'tr "\0" " " </proc/1/cmdline')" = "sleep 607 " ]
+}
+
 @test "volumes: shared between containers, also a part of one, read-only, and a single file" {
 	mkdir -p "$T/vol/sub"
 	: >"$T/message"

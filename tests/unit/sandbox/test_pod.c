@@ -59,7 +59,40 @@ static void test_joined(void **state)
 	assert_string_equal(namespace_of(c, "uts")->path, "");
 	assert_null(c->pidns_of);
 	assert_string_equal(namespace_of(d, "pid")->path, "");
-	assert_string_equal(d->pidns_of, "p1");
+	/* The pod does not share its processes: the other container is meant. */
+	assert_string_equal(d->pidns_of, "c1");
+}
+
+/* A pod that shares its processes: all of them join the first. */
+static void test_shared_processes(void **state)
+{
+	struct fixture *f = *state;
+	autofree char *shared =
+		xasprintf(SPEC(CRI("container"), "{\"type\":\"pid\",\"path\":\"/proc/%d/ns/pid\"}"),
+			  getpid());
+	struct container *c;
+
+	fixture_container(f, "p1", SPEC(CRI("sandbox"), ALL), nobody, NULL, NULL);
+	for (int i = 0; i < 3; i++) {
+		autofree char *id = xasprintf("c%d", i);
+
+		c = fixture_container(f, id, shared, nobody, NULL, NULL);
+		assert_string_equal(c->pidns_of, "p1");
+	}
+}
+
+/* Two that do not share, and one that joins one of them: nobody knows which. */
+static void test_ambiguous(void **state)
+{
+	struct fixture *f = *state;
+	autofree char *joins =
+		xasprintf(SPEC(CRI("container"), "{\"type\":\"pid\",\"path\":\"/proc/%d/ns/pid\"}"),
+			  getpid());
+
+	fixture_container(f, "p1", SPEC(CRI("sandbox"), ALL), nobody, NULL, NULL);
+	fixture_container(f, "c1", SPEC(CRI("container"), ALL), nobody, NULL, NULL);
+	fixture_container(f, "c2", SPEC(CRI("container"), ALL), nobody, NULL, NULL);
+	assert_string_equal(fixture_container(f, "c3", joins, nobody, NULL, NULL)->pidns_of, "p1");
 }
 
 /* CRI-O's, which lie in files. */
@@ -116,6 +149,9 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test_setup_teardown(test_joined, fixture_setup, fixture_teardown),
+		cmocka_unit_test_setup_teardown(test_shared_processes, fixture_setup,
+						fixture_teardown),
+		cmocka_unit_test_setup_teardown(test_ambiguous, fixture_setup, fixture_teardown),
 		cmocka_unit_test_setup_teardown(test_pinned, fixture_setup, fixture_teardown),
 		cmocka_unit_test_setup_teardown(test_refused, fixture_setup, fixture_teardown),
 	};
