@@ -16,11 +16,14 @@
 #include "base/timeline.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <signal.h>
+#include <stdio.h>
 #include <unistd.h>
 
 #define LATE_MS 1000    /* after boot, */
 #define LATE_STEP_MS 10 /* and between one module and the next */
+#define SETTLE_MS 4500  /* the kernel tells the host of free pages every 2 s */
 #define LINGER_MS 200   /* how long the host may take to hang up after DestroySandbox */
 
 static void on_child(struct loop_source *s, const struct signalfd_siginfo *si, void *data)
@@ -209,6 +212,27 @@ static int load_late(struct agent *a, struct error *e)
 	return a->late_timer ? 0 : error_set(e, errno, "timer");
 }
 
+static void on_settled(struct loop_source *t, void *data)
+{
+	struct agent *a = data;
+
+	a->late_timer = loop_source_free(t);
+	dprintf(STDERR_FILENO, AGENT_TEMPLATE_READY "\n");
+}
+
+/* A guest that will be copied: all that comes late now, and what is free goes back to the host, for
+ * the copies to be small. */
+static void settle(struct agent *a)
+{
+	agent_finish_boot(a);
+	loop_source_free(a->late_timer);
+	while (boot_list_load(&a->late))
+		;
+	if (file_write_at(AT_FDCWD, "/proc/sys/vm/drop_caches", "3") < 0)
+		log_warn("the page cache stays");
+	a->late_timer = loop_add_timer(a->loop, SETTLE_MS, on_settled, a);
+}
+
 int agent_run(struct agent *a, struct error *e)
 {
 	int64_t began;
@@ -235,6 +259,8 @@ int agent_run(struct agent *a, struct error *e)
 		log_warn("limit of core dumps: %s", strerror(-r));
 	marks_tell(&a->marks, a->loop);
 	open_device_console(a);
+	if (a->init && a->conf->template)
+		settle(a);
 	log_info("version %s listens on %s", CAISSON_VERSION, a->conf->server_addr);
 	r = loop_run(a->loop);
 	return r < 0 ? error_set(e, r, "event loop") : 0;

@@ -37,6 +37,7 @@ static const struct conf_key conf_keys[] = {
 	{ "devmode", CONF_FLAG, AT(devmode) },
 	{ "hotplug_timeout", CONF_U32, AT(hotplug_timeout_s) },
 	{ "idle_reclaim", CONF_U32, AT(idle_reclaim_s) },
+	{ "template", CONF_FLAG, AT(template) },
 	{ "config_file", CONF_STRING, AT(config_file) },
 };
 #undef AT

@@ -23,6 +23,8 @@
 #define AGENT_STREAM_PORT 1027
 
 #define AGENT_HOTPLUG_S 3
+/* What a guest that will be copied says on its console; the host looks for it. */
+#define AGENT_TEMPLATE_READY "caisson-agent: ready to be copied"
 
 #define AGENT_RUN_DIR "/run/kata-containers"
 
@@ -40,6 +42,8 @@ struct agent_conf {
 	bool devmode;       /* programs may dump core */
 	uint32_t hotplug_timeout_s; /* how long a device is waited for */
 	uint32_t idle_reclaim_s; /* how often to look whether the guest rests (idle.h); 0: never */
+	bool template; /* this guest will be copied: do what there is to do, then say so on the
+			  console */
 	struct strv unknown; /* names of agent.* settings that nobody reads, and values that make no
 				sense */
 };

@@ -19,6 +19,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <inttypes.h>
+#include <limits.h>
 #include <linux/random.h>
 #include <poll.h>
 #include <stdio.h>
@@ -99,16 +100,14 @@ int guest_reseed(const Grpc__ReseedRandomDevRequest *rq, struct error *e)
 					       : 0;
 }
 
-/*
- * Writes "1" to DIR/<name>/online wherever it says "0", for names made of @prefix and a number. How
- * many are online then; without the directory, 0.
- */
-static unsigned online_all(const char *dir, const char *prefix)
+/* Writes "1" to DIR/<name>/online where it says "0", for names made of @prefix and a number, at
+ * most
+ * @max times. */
+static void bring_online(const char *dir, const char *prefix, unsigned max)
 {
 	DIR *d = opendir(dir);
-	unsigned n = 0;
 
-	for (struct dirent *de; d && (de = readdir(d));) {
+	for (struct dirent *de; d && max && (de = readdir(d));) {
 		const char *rest = str_skip_prefix(de->d_name, prefix);
 		autofree char *path = NULL, *state = NULL;
 		uint32_t number;
@@ -117,17 +116,16 @@ static unsigned online_all(const char *dir, const char *prefix)
 		if (!rest || str_to_u32(rest, 10, &number) < 0)
 			continue;
 		path = xasprintf("%s/%s/online", dir, de->d_name);
-		r = file_read_at(AT_FDCWD, path, 16, &state, NULL);
-		if (r >= 0 && *state == '0')
+		r = file_read_at(AT_FDCWD, path, KIB(8), &state, NULL); /* sysfs: a page */
+		if (r >= 0 && *state == '0') {
 			r = file_write_at(AT_FDCWD, path, "1");
+			max--;
+		}
 		if (r < 0 && r != -ENOENT) /* the first processor has no such file */
 			log_warn("%s: %s", path, strerror(-r));
-		else
-			n++;
 	}
 	if (d)
 		closedir(d);
-	return n;
 }
 
 /* How many are online; the first processor cannot be anything else. */
@@ -136,6 +134,16 @@ static unsigned count_online(void)
 	long n = sysconf(_SC_NPROCESSORS_ONLN);
 
 	return n < 1 ? 1 : (unsigned)n;
+}
+
+/* Until @want are online, as far as there are so many. */
+static unsigned online_cpus(unsigned want)
+{
+	unsigned n = count_online();
+
+	if (n < want)
+		bring_online(SYS_CPU, "cpu", want - n);
+	return count_online();
 }
 
 struct online_job {
@@ -147,14 +155,14 @@ struct online_job {
 static int online_work(void *data, struct buf *result, struct error *e)
 {
 	const struct online_job *j = data;
-	unsigned n = online_all(SYS_CPU, "cpu");
+	unsigned n = online_cpus(j->want);
 
 	for (int i = 0; j->wait && n < j->want && i < ONLINE_TRIES; i++) {
 		poll(NULL, 0, ONLINE_AGAIN_MS);
-		n = online_all(SYS_CPU, "cpu");
+		n = online_cpus(j->want);
 	}
 	if (!j->cpu_only)
-		online_all(SYS_MEMORY, "memory");
+		bring_online(SYS_MEMORY, "memory", UINT_MAX);
 	if (j->wait && n < j->want)
 		return error_plain(e, ETIMEDOUT, "%u processors are online, %u are expected", n,
 				   j->want);

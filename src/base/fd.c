@@ -191,8 +191,31 @@ static int pwrite_full(int fd, const char *p, size_t n, off_t at)
 	return 0;
 }
 
+#define COPY_PAGE ((size_t)4096)
+
+static bool is_zero(const char *p, size_t n)
+{
+	return !n || (!*p && memcmp(p, p + 1, n - 1) == 0);
+}
+
+/* What is not zero of @n bytes. */
+static int copy_nonzero(int to, const char *p, size_t n, off_t at)
+{
+	int r = 0;
+
+	for (size_t i = 0, len; r == 0 && i < n; i += len) {
+		bool zero = is_zero(p + i, MIN(n - i, COPY_PAGE));
+
+		for (len = MIN(n - i, COPY_PAGE); i + len < n; len += MIN(n - i - len, COPY_PAGE))
+			if (is_zero(p + i + len, MIN(n - i - len, COPY_PAGE)) != zero)
+				break;
+		r = zero ? 0 : pwrite_full(to, p + i, len, at + (off_t)i);
+	}
+	return r;
+}
+
 /* One copy of the bytes instead of two: the source is mapped. Holes begin and end at pages. */
-static int copy_range(int from, int to, off_t at, off_t end)
+static int copy_range(int from, int to, off_t at, off_t end, bool zeros)
 {
 	int r = 0;
 
@@ -202,13 +225,13 @@ static int copy_range(int from, int to, off_t at, off_t end)
 
 		if (p == MAP_FAILED)
 			return -errno;
-		r = pwrite_full(to, p, n, at);
+		r = zeros ? copy_nonzero(to, p, n, at) : pwrite_full(to, p, n, at);
 		munmap(p, n);
 	}
 	return r;
 }
 
-int fd_copy_sparse(int from, int to)
+int fd_copy_sparse(int from, int to, bool zeros)
 {
 	off_t at = 0, end;
 	struct stat st;
@@ -221,7 +244,7 @@ int fd_copy_sparse(int from, int to)
 		end = lseek(from, at, SEEK_HOLE);
 		if (end < 0)
 			return -errno;
-		r = copy_range(from, to, at, end);
+		r = copy_range(from, to, at, end, zeros);
 		at = end;
 	}
 	return r;

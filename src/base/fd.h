@@ -49,9 +49,9 @@ int file_write_at(int dirfd, const char *path, const char *text);
 /* Creates or replaces @path atomically: temporary, fsync, rename. */
 int file_replace_at(int dirfd, const char *path, const void *p, size_t n, mode_t mode);
 
-/* Copies a whole file to an empty one: what is a hole stays one, and @to gets the same size. Async-
- * signal-safe. */
-int fd_copy_sparse(int from, int to);
+/* Copies a whole file to an empty one: what is a hole stays one, with @zeros what is zero becomes
+ * one, and @to gets the same size. Async-signal-safe. */
+int fd_copy_sparse(int from, int to, bool zeros);
 
 /* An AF_UNIX stream/seqpacket listener or connection; paths longer than sun_path work (through
  * /proc/self/fd of the directory). @type SOCK_STREAM or SOCK_SEQPACKET, for unix_connect

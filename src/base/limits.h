@@ -125,8 +125,9 @@
 #define LIMIT_HV_LOG_WINDOW_MS 100
 #define LIMIT_HV_LOG_LINE 512 /* bytes of a line that are looked at */
 #define LIMIT_HV_DEVICES 32
-#define LIMIT_HV_DIMMS 10     /* memory modules added to a running VM */
-#define LIMIT_HV_QMP_CALLS 64 /* commands without an answer */
+#define LIMIT_HV_STATE MIB(64) /* a saved guest without its memory */
+#define LIMIT_HV_DIMMS 10      /* memory modules added to a running VM */
+#define LIMIT_HV_QMP_CALLS 64  /* commands without an answer */
 #define LIMIT_HV_QMP_OUTPUT KIB(256)
 #define LIMIT_HV_CMDLINE 2048 /* of the kernel: COMMAND_LINE_SIZE of x86, with the NUL */
 #define LIMIT_HV_VCPUS 255

@@ -25,6 +25,7 @@
 /* How long a shim may take to answer what needs no work. */
 #define CLI_STATE_MS 2000
 #define CLI_REQUEST_MS 6000
+#define CLI_UPDATE_MS 40000
 
 /* Global options. */
 struct cli {

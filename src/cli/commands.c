@@ -7,7 +7,7 @@
 #define COMMANDS(X) \
 	X(run) X(create) X(start) X(exec) X(kill) X(delete) \
 	X(state) X(list) X(ps) X(pause) X(resume) X(update) X(events) X(logs) \
-	X(agent) X(check) X(env) X(spec) X(features) X(checkpoint) X(restore) X(version)
+	X(agent) X(check) X(env) X(factory) X(spec) X(features) X(checkpoint) X(restore) X(version)
 /* clang-format on */
 
 #define DECLARE(name) extern const struct cli_command command_##name;

@@ -114,7 +114,9 @@ int cli_task_request(const struct cli_container *c, const char *method, const Pr
 
 	if (err < 0)
 		return error_plain(e, ESRCH, "container not running");
-	return cli_task_call(r, method, rq, CLI_REQUEST_MS, NULL, e);
+	/* Before new limits hold the machine may have to grow. */
+	return cli_task_call(r, method, rq,
+			     str_eq(method, "Update") ? CLI_UPDATE_MS : CLI_REQUEST_MS, NULL, e);
 }
 
 /* The shim's end shows as the end of a second connection: when that reads as closed, everything has

@@ -42,15 +42,17 @@ struct config_hypervisor {
 	char *guest_hook_path;      /* a directory of the guest; NULL: none */
 	char *seccompsandbox; /* of QEMU's -sandbox; NULL: the driver's default (on, all denied) */
 	struct strv enable_annotations, valid_hypervisor_paths;
-	double default_vcpus;      /* > 0, at most the host's CPUs */
-	uint32_t default_maxvcpus; /* 1 .. the host's CPUs */
-	uint32_t default_memory;   /* MiB */
-	double overhead_vcpus;     /* added to limits in static sizing */
-	uint32_t overhead_memory;  /* MiB, likewise */
-	bool rootless;             /* VMM under an unprivileged uid */
-	char *shared_fs;           /* "virtio-fs" */
-	char *virtio_fs_daemon;    /* NULL: the first that is installed */
-	char *virtio_fs_cache;     /* "never", "metadata", "auto", "always" */
+	double default_vcpus;       /* > 0, at most the host's CPUs */
+	uint32_t default_maxvcpus;  /* 1 .. the host's CPUs */
+	uint32_t default_memory;    /* MiB */
+	uint32_t default_maxmemory; /* MiB; 0 or more than the host has: the host's */
+	bool enable_virtio_mem;     /* memory grows by virtio-mem, else by modules */
+	double overhead_vcpus;      /* added to limits in static sizing */
+	uint32_t overhead_memory;   /* MiB, likewise */
+	bool rootless;              /* VMM under an unprivileged uid */
+	char *shared_fs;            /* "virtio-fs" */
+	char *virtio_fs_daemon;     /* NULL: the first that is installed */
+	char *virtio_fs_cache;      /* "never", "metadata", "auto", "always" */
 	struct strv valid_virtio_fs_daemon_paths, virtio_fs_extra_args;
 	uint32_t virtio_fs_queue_size; /* a power of two */
 	bool reclaim_guest_freed_memory;
@@ -78,8 +80,13 @@ struct config_runtime {
 	bool disable_guest_seccomp;
 	bool sandbox_cgroup_only;
 	char *internetworking_model;       /* "tcfilter", "macvtap", "none" */
-	bool static_sandbox_resource_mgmt; /* always true yet */
+	bool static_sandbox_resource_mgmt; /* sized once; else grows with its containers */
 	uint32_t create_container_timeout; /* s */
+};
+
+struct config_factory {
+	bool enable_template;
+	char *template_path;
 };
 
 struct config {
@@ -89,6 +96,7 @@ struct config {
 	struct config_hypervisor hypervisor;
 	struct config_agent agent;
 	struct config_runtime runtime;
+	struct config_factory factory;
 	struct config_origin *origins; /* where each row's value came from; private */
 };
 

@@ -107,6 +107,14 @@ const struct config_key config_keys[] = {
 	  .help = "MiB of memory of a guest whose containers have no limit. Pages are taken from "
 		  "the host when the guest first touches them: with Debian's kernel about 112 MiB "
 		  "before the first container runs." },
+	{ HV("default_maxmemory"), CONFIG_INT, 0, AT(hypervisor.default_maxmemory), .def = "0",
+	  .max = 16777216,
+	  .help = "MiB that a guest can grow to while it runs. 0 or more than the host has: the "
+		  "host's memory." },
+	{ HV("enable_virtio_mem"), CONFIG_BOOL, CONFIG_ANNOTATED, AT(hypervisor.enable_virtio_mem),
+	  .def = "true", .kata = "false",
+	  .help = "A guest grows by a virtio-mem device, and can shrink again. Otherwise by memory "
+		  "modules of 128 MiB, for guest kernels without its driver." },
 	{ HV("overhead_vcpus"), CONFIG_FLOAT, 0, AT(hypervisor.overhead_vcpus), .def = "0",
 	  .kata = "0.2", .max = 1024,
 	  .help = "Virtual CPUs added to the containers' limits when a guest is sized by them "
@@ -219,12 +227,8 @@ const struct config_key config_keys[] = {
 	  .help = "PCI bridges for hot-plug" },
 	{ HV("memory_slots"), CONFIG_INT, CONFIG_ANNOTATED, .def = "10",
 	  .help = "slots for memory hot-plug" },
-	{ HV("default_maxmemory"), CONFIG_INT, .def = "0", .max = INT64_MAX,
-	  .help = "ceiling of memory hot-plug" },
 	{ HV("memory_offset"), CONFIG_INT, CONFIG_ANNOTATED, .def = "0", .max = INT64_MAX,
 	  .help = "address space for NVDIMM" },
-	{ HV("enable_virtio_mem"), CONFIG_BOOL, CONFIG_ANNOTATED, .def = "false",
-	  .help = "resize memory by virtio-mem" },
 	{ HV("enable_mem_prealloc"), CONFIG_BOOL, CONFIG_ANNOTATED, .def = "false",
 	  .help = "take all memory at once" },
 	{ HV("enable_hugepages"), CONFIG_BOOL, CONFIG_ANNOTATED, .def = "false",
@@ -373,10 +377,6 @@ const struct config_key config_keys[] = {
 	{ HV("remote_hypervisor_timeout"), CONFIG_INT, .def = "600", .help = "its time-out" },
 
 	/* ---- [factory] ---- */
-	{ FACTORY("enable_template"), CONFIG_BOOL, .def = "false",
-	  .help = "start guests as copies of a template" },
-	{ FACTORY("template_path"), CONFIG_STRING, .def = "\"/run/vc/vm/template\"",
-	  .help = "where the template is" },
 	{ FACTORY("vm_cache_number"), CONFIG_INT, .def = "0", .help = "guests started in advance" },
 	{ FACTORY("vm_cache_endpoint"), CONFIG_STRING,
 	  .def = "\"/var/run/kata-containers/cache.sock\"", .help = "server of such guests" },
@@ -404,7 +404,8 @@ const struct config_key config_keys[] = {
 	{ AGENT("reconnect_timeout_ms"), CONFIG_INT, 0, AT(agent.reconnect_timeout_ms),
 	  .def = "45000", .kata = "3000", .min = 1, .max = TIMEOUT_MAX * 1000L,
 	  .help = "Milliseconds until a guest whose agent does not answer counts as failed. "
-		  "Without KVM a loaded host needs more than a few seconds to boot one." },
+		  "Without KVM it is 45000 at least, since a loaded host needs more than a few "
+		  "seconds to boot one." },
 
 	{ AGENT("dial_timeout"), CONFIG_INT, CONFIG_ALIAS, AT(agent.reconnect_timeout_ms), .min = 1,
 	  .max = TIMEOUT_MAX, .scale = 1000,
@@ -488,12 +489,21 @@ const struct config_key config_keys[] = {
 		  "not "
 		  "at all; the guest has its loopback interface only." },
 	{ RUNTIME("static_sandbox_resource_mgmt"), CONFIG_BOOL, 0,
-	  AT(runtime.static_sandbox_resource_mgmt), .def = "true", .kata = "false", .works = "true",
-	  .help = "Size the guest once, by the limits known when it is made, instead of growing it "
-		  "by hot-plug." },
+	  AT(runtime.static_sandbox_resource_mgmt), .def = "true", .kata = "false",
+	  .help = "Size the guest once, by the limits known when it is made. Otherwise it starts "
+		  "with default_vcpus and default_memory and grows by what its containers' limits "
+		  "say, which needs machine_type q35 or none." },
 	{ RUNTIME("create_container_timeout"), CONFIG_INT, CONFIG_ANNOTATED,
 	  AT(runtime.create_container_timeout), .def = "60", .min = 1, .max = TIMEOUT_MAX,
 	  .help = "Seconds that the agent may take to create a container." },
+
+	{ FACTORY("enable_template"), CONFIG_BOOL, 0, AT(factory.enable_template), .def = "false",
+	  .help = "Start guests as copies of one that was booted and saved, which is made when it "
+		  "is "
+		  "missing or does not fit any more (caisson factory)." },
+	{ FACTORY("template_path"), CONFIG_PATH, 0, AT(factory.template_path),
+	  .def = "\"/run/caisson/template\"", .kata = "\"/run/vc/vm/template\"",
+	  .help = "The directory of the saved guests, some 40 MiB each." },
 
 	{ RUNTIME("name"), CONFIG_STRING, CONFIG_ANNOTATED, .def = "\"virt_container\"",
 	  .kata = "\"\"", .help = "kind of runtime" },

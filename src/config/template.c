@@ -10,7 +10,8 @@
 
 #define COLUMNS 80
 
-static const enum config_section documented[] = { CONFIG_HYPERVISOR, CONFIG_AGENT, CONFIG_RUNTIME };
+static const enum config_section documented[] = { CONFIG_HYPERVISOR, CONFIG_AGENT, CONFIG_RUNTIME,
+						  CONFIG_FACTORY };
 
 /* Prints words after @lead on each line. */
 static void print_wrapped(FILE *f, const char *lead, const char *text)

@@ -47,7 +47,7 @@ static const size_t config_strings[] = {
 	offsetof(struct hv_config, image),        offsetof(struct hv_config, cmdline),
 	offsetof(struct hv_config, cpu_features), offsetof(struct hv_config, seccomp),
 	offsetof(struct hv_config, entropy),      offsetof(struct hv_config, restore),
-	offsetof(struct hv_config, verity),
+	offsetof(struct hv_config, verity),       offsetof(struct hv_config, listen_for),
 };
 
 static char **config_string(struct hv_config *c, size_t i)

@@ -45,6 +45,7 @@ enum hv_event {
 	HV_EVENT_SHUTDOWN, /* the guest powered off or rebooted, which ends the VM too */
 	HV_EVENT_PAUSED,   /* the vCPUs stand still; answers pause(on), or the VM was restored */
 	HV_EVENT_RESUMED,  /* they run again; answers pause(off) */
+	HV_EVENT_SAID,     /* the guest's console has shown hv_config.listen_for */
 };
 /* Called from the loop with nothing of the driver on the stack: @h may be freed in it. */
 typedef void hv_event_fn(struct hv *h, enum hv_event ev, const char *text, void *data);
@@ -82,7 +83,8 @@ struct hv_config {
 	uint64_t max_mem_mib;   /* memory that resize may reach; 0: what it started with */
 	bool mem_dimms;         /* memory grows by modules instead of virtio-mem */
 	/* Saved VMs (HV_CAP_SAVE). A saved VM has no vhost-user devices; they are added after. */
-	bool to_save;        /* save will be called */
+	bool to_save;           /* save will be called */
+	const char *listen_for; /* what the guest will say on its console when it can be saved */
 	const char *restore; /* a directory that save filled, with this very configuration: the VM
 				continues there, and stands still (PAUSED); NULL: it boots */
 };

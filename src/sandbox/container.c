@@ -64,6 +64,7 @@ void container_free(struct container *c)
 	op_abandon(&c->op);
 	hooks_forget(c);
 	guest_forget(c->sandbox, c);
+	room_abandon(c->sandbox, c);
 	list_del(&c->boot_link);
 	list_del(&c->link);
 	while (!list_empty(&c->execs)) {
@@ -140,6 +141,13 @@ static int create_network(void *data, struct error *e)
 	return c->hooks_done ? 0 : network_check(c, e);
 }
 
+static int create_room(void *data, struct error *e)
+{
+	struct container *c = data;
+
+	return room_make(c->sandbox, create_continue, c, e);
+}
+
 static int create_streams(void *data, struct error *e)
 {
 	struct container *c = data;
@@ -188,6 +196,7 @@ static const struct op_step create_steps[] = {
 	{ "run createRuntime hooks", create_runtime, NULL },
 	{ "run createContainer hooks", create_container_hooks, NULL },
 	{ "look at its network", create_network, NULL },
+	{ "make room for it", create_room, NULL },
 	{ "connect its streams", create_streams, create_streams_undo },
 	{ "create it in the guest", create_guest, NULL },
 };
@@ -283,6 +292,7 @@ struct container *container_new(struct sandbox *s, const char *id, const char *b
 	list_init(&c->hooks);
 	process_init(&c->init, c, "");
 	list_add(&s->containers, &c->link);
+	c->workload = workload_of(spec->linux ? spec->linux->resources : NULL);
 	return c;
 }
 

@@ -23,6 +23,8 @@
 #include <sys/epoll.h>
 #include <unistd.h>
 
+/* Configurations are written for KVM: an emulated guest of a loaded host needs longer. */
+#define TCG_PATIENCE_MS 45000
 #define AGENT_LOG_MAX MIB(1)
 
 struct guest_request {
@@ -130,8 +132,11 @@ static void agent_dialled(void *data, const struct error *e, int fd, uint32_t po
 
 int guest_connect(struct sandbox *s, struct error *e)
 {
-	s->agent_dial = hvsock_dial(s->loop, s->sock, AGENT_PORT,
-				    s->config->agent.reconnect_timeout_ms, agent_dialled, s);
+	int64_t patience = s->config->agent.reconnect_timeout_ms;
+
+	if (s->probe.accel == HV_ACCEL_TCG)
+		patience = MAX(patience, (int64_t)TCG_PATIENCE_MS);
+	s->agent_dial = hvsock_dial(s->loop, s->sock, AGENT_PORT, patience, agent_dialled, s);
 	if (!s->agent_dial)
 		return error_set(e, errno, "connect to %s", s->sock);
 	return -EINPROGRESS;

@@ -4,10 +4,12 @@
 
 #include "base/list.h"
 #include "hv/hv.h"
+#include "hv/settings.h"
 #include "net/net.h"
 #include "rpc/handover.h"
 #include "rpc/hvsock.h"
 #include "rpc/ttrpc.h"
+#include "sandbox/machine.h"
 #include "sandbox/op.h"
 #include "sandbox/sandbox.h"
 #include "sandbox/streams.h"
@@ -19,8 +21,7 @@
 #define GUEST_SANDBOX_DIR "/run/kata-containers/sandbox"
 
 #define AGENT_PORT 1024
-#define AGENT_LOG_PORT 1025
-#define AGENT_CONSOLE_PORT 1026
+#define AGENT_LOG_PORT HV_AGENT_LOG_PORT
 #define AGENT_STREAM_PORT 1027
 #define GUEST_CID 3
 
@@ -68,7 +69,15 @@ struct sandbox {
 	uid_t jail_uid;
 	unsigned vcpus;
 	uint64_t mem_mib;
-	char *sock;        /* <dir>/vsock */
+	struct hv_size have, most; /* of the machine: now, and what it can get */
+	struct hv_size room_want;  /* what it is being given */
+	bool room_busy;
+	struct list room_waiters; /* of struct room_waiter */
+	enum clone_state clone;
+	char *template;                     /* the template's directory; NULL: the machine boots */
+	unsigned clone_pending;             /* answers that are awaited */
+	struct loop_source *template_order; /* until one is made for the next sandbox */
+	char *sock;                         /* <dir>/vsock */
 	struct net net;    /* the network namespace and the taps in it (network.h) */
 	char *netns;       /* its path, once something in it was changed */
 	struct op *net_op; /* what telling the guest about it continues */
@@ -144,6 +153,7 @@ struct container {
 	size_t nstorages;
 	struct volume **volumes;
 	size_t nvolumes;
+	struct workload workload; /* what its limits ask for */
 	bool deleting;
 	bool is_pod; /* pod_object.c */
 	struct timespec started_at;
@@ -152,6 +162,8 @@ struct container {
 
 /* sandbox.c */
 void sandbox_boot(struct sandbox *s); /* idempotent; containers in boot_waiters are continued */
+struct container *sandbox_first(struct sandbox *s); /* decides settings, size and cgroup */
+void sandbox_vmm_event(struct hv *h, enum hv_event ev, const char *text, void *data);
 void sandbox_tell_console(const struct sandbox *s, struct error *e);
 void sandbox_die(struct sandbox *s, int code, const char *fmt, ...)
 	__attribute__((format(printf, 3, 4)));
@@ -319,6 +331,10 @@ void attached_drop_all(struct sandbox *s);
 /* The machine is ready, or will not be. */
 void pod_booted(struct container *c, const struct error *e);
 const char *pod_hostname(const struct sandbox *s); /* the pod's, else the sandbox's id */
+
+/* process.c: the update itself */
+void container_update_guest(struct container *c, const oci_resources *r, sandbox_done_fn *done,
+			    void *data);
 
 /* container.c */
 struct container *container_new(struct sandbox *s, const char *id, const char *bundle,

@@ -66,6 +66,7 @@ static void remember(struct sandbox *s, struct container *first)
 	sandbox_save_state(s);
 }
 
+/* A copy of a template gets its interfaces while it exists already: with one queue. */
 static unsigned queues(const struct sandbox *s)
 {
 	unsigned n = s->config->hypervisor.network_queues;
@@ -84,10 +85,10 @@ int network_join(struct sandbox *s, struct container *first, struct error *e)
 	if (r < 0)
 		return error_prefix(e, "look at the container's network");
 	net_model_find(s->config->runtime.internetworking_model, &s->net.model, NULL);
-	s->net.queues = queues(s);
+	s->net.queues = s->template ? 1 : queues(s);
 	s->net.rx_rate = s->config->hypervisor.rx_rate_limiter_max_rate;
 	s->net.tx_rate = s->config->hypervisor.tx_rate_limiter_max_rate;
-	s->net.vhost = !s->config->hypervisor.disable_vhost_net;
+	s->net.vhost = !s->template && !s->config->hypervisor.disable_vhost_net;
 	r = net_check_free(&s->net, e);
 	if (r < 0)
 		return r;
@@ -123,7 +124,8 @@ int network_add_device(struct sandbox *s, struct net_nic *nic, hv_done_fn *done,
 	device_id(s, nic, id, sizeof(id));
 	memcpy(d.more_fds, nic->fds + 1, d.nmore_fds * sizeof(int));
 	memcpy(d.vhost_fds, nic->vhosts, d.nvhost_fds * sizeof(int));
-	r = s->hv->ops->add(s->hv, &d, e);
+	/* Without anybody to tell it is one of the machine's own. */
+	r = done ? s->hv->ops->add(s->hv, &d, e) : machine_add(s, &d, e);
 	if (r < 0 && r != -EINPROGRESS)
 		return r;
 	/* They are the driver's now. */

@@ -216,7 +216,6 @@ int container_pause(struct container *c, bool on, sandbox_done_fn *done, void *d
 int container_update(struct container *c, const oci_resources *res, sandbox_done_fn *done,
 		     void *data, struct error *e)
 {
-	Grpc__UpdateContainerRequest rq = GRPC__UPDATE_CONTAINER_REQUEST__INIT;
 	int r = process_allowed(&c->init, ACT_UPDATE, e);
 
 	if (r == 0)
@@ -226,9 +225,18 @@ int container_update(struct container *c, const oci_resources *res, sandbox_done
 		r = sandbox_size_allows(c->sandbox, res, e);
 	if (r < 0)
 		return r;
+	/* The machine first: a limit that it cannot hold helps nobody. */
+	return room_update(c, res, done, data, e);
+}
+
+void container_update_guest(struct container *c, const oci_resources *res, sandbox_done_fn *done,
+			    void *data)
+{
+	Grpc__UpdateContainerRequest rq = GRPC__UPDATE_CONTAINER_REQUEST__INIT;
+
 	rq.container_id = c->id;
 	rq.resources = (oci_resources *)(uintptr_t)res;
-	return request(&c->init, "UpdateContainer", &rq.base, done, data);
+	request(&c->init, "UpdateContainer", &rq.base, done, data);
 }
 
 struct stats_request {

@@ -55,6 +55,7 @@ struct sandbox *sandbox_new(const struct sandbox_params *p)
 	list_init(&s->attached);
 	list_init(&s->requests);
 	list_init(&s->volumes);
+	list_init(&s->room_waiters);
 	return s;
 }
 
@@ -131,6 +132,8 @@ static void machine_stop(struct sandbox *s)
 	network_unwatch(s);
 	guest_disconnect(s);
 	hv_free(take_ptr(s->hv));
+	clone_forget(s);
+	room_forget(s);
 	network_leave(s);
 	daemon_stop(&s->fs_daemon);
 	daemon_stop(&s->vsock_daemon);
@@ -216,7 +219,7 @@ void sandbox_suspect(struct sandbox *s, int code, const char *fmt, ...)
 	s->suspicion = loop_add_timer(s->loop, SUSPICION_MS, suspicion_confirmed, s);
 }
 
-static void vmm_event(struct hv *h, enum hv_event ev, const char *text, void *data)
+void sandbox_vmm_event(struct hv *h, enum hv_event ev, const char *text, void *data)
 {
 	static const char *const what[] = {
 		[HV_EVENT_EXITED] = "the virtual machine monitor ended",
@@ -225,6 +228,8 @@ static void vmm_event(struct hv *h, enum hv_event ev, const char *text, void *da
 	};
 	struct sandbox *s = data;
 
+	if (clone_event(s, ev, text))
+		return;
 	if ((size_t)ev >= ARRAY_SIZE(what) || !what[ev])
 		return; /* not the end of anything */
 	if (ev == HV_EVENT_EXITED && oom_killed_machine(s)) {
@@ -299,7 +304,7 @@ void sandbox_free(struct sandbox *s)
 /* --- boot --- */
 
 /* The first container decides settings, size and cgroup. */
-static struct container *first_container(struct sandbox *s)
+struct container *sandbox_first(struct sandbox *s)
 {
 	return list_entry(s->containers.next, struct container, link);
 }
@@ -308,14 +313,18 @@ static int boot_settings(void *data, struct error *e)
 {
 	struct sandbox *s = data;
 
-	return sandbox_settings(s, first_container(s)->spec, e);
+	return sandbox_settings(s, sandbox_first(s)->spec, e);
 }
 
 static int boot_size(void *data, struct error *e)
 {
 	struct sandbox *s = data;
 
-	return sandbox_size(s, first_container(s)->spec, e);
+	int r = sandbox_size(s, sandbox_first(s)->spec, e);
+
+	if (r == 0)
+		clone_choose(s);
+	return r;
 }
 
 /* Where memory is accounted: the VMM starts in it. -1 where there is none. */
@@ -332,7 +341,7 @@ static int open_cgroup(const char *cgroup)
 static int boot_cgroup(void *data, struct error *e)
 {
 	struct sandbox *s = data;
-	const oci_spec *spec = first_container(s)->spec;
+	const oci_spec *spec = sandbox_first(s)->spec;
 	const char *path = spec->linux ? spec->linux->cgroupspath : NULL;
 	int r;
 
@@ -394,127 +403,45 @@ static void machine_undo(void *data)
 	machine_stop(data);
 }
 
-/* Extra kernel parameters: the agent's, then the configuration's, which win. */
-static char *boot_cmdline(const struct sandbox *s)
-{
-	const struct config_agent *agent = &s->config->agent;
-	const char *more = s->config->hypervisor.kernel_params;
-	autodone(strv) words = STRV_INIT;
-
-	strv_addf(&words, "agent.log_vport=%d", AGENT_LOG_PORT);
-	if (agent->enable_debug)
-		strv_add(&words, "agent.log=debug");
-	if (agent->debug_console)
-		strv_addf(&words, "agent.debug_console agent.debug_console_vport=%d",
-			  AGENT_CONSOLE_PORT);
-	if (agent->container_pipe_size)
-		strv_addf(&words, "agent.container_pipe_size=%u", agent->container_pipe_size);
-	if (!str_empty(more))
-		strv_add(&words, more);
-	return strv_join(&words, " ");
-}
-
-static int machine_new(struct sandbox *s, const struct hv_ops *ops, struct error *e)
-{
-	const struct config_hypervisor *h = &s->config->hypervisor;
-	autofree char *cmdline = boot_cmdline(s);
-	struct hv_config hc = {
-		.name = s->id,
-		.dir = s->dir,
-		.path = h->path,
-		.machine = h->machine_type,
-		.kernel = h->kernel,
-		.initrd = h->initrd,
-		.image = h->image,
-		.verity = h->kernel_verity_params,
-		.cmdline = cmdline,
-		.cpu_features = h->cpu_features,
-		.vcpus = s->vcpus,
-		.max_vcpus = s->vcpus,
-		.mem_mib = s->mem_mib,
-		.accel = s->probe.accel,
-		.uid = s->jail_uid,
-		.gid = s->jail_uid,
-		.debug = h->enable_debug,
-		.cgroup_fd = s->cgroup_fd,
-		.seccomp = h->seccompsandbox,
-		.free_page_reporting = h->reclaim_guest_freed_memory,
-		.entropy = h->entropy_source,
-		.hotplug_slots = h->pcie_root_port,
-	};
-
-	s->hv = hv_new(ops, &hc, s->loop, vmm_event, s, e);
-	return s->hv ? 0 : e->code;
-}
-
-static int machine_devices(struct sandbox *s, struct error *e)
-{
-	struct hv_dev vsock = { .type = HV_DEV_VHOST_USER_VSOCK, .id = "vsock", .fd = s->vsock_fd };
-	struct hv_dev share = {
-		.type = HV_DEV_VHOST_USER_FS,
-		.id = "share",
-		.fd = s->fs_fd,
-		.tag = GUEST_SHARE_TAG,
-		.queue_size = s->config->hypervisor.virtio_fs_queue_size,
-		.queues = 1,
-	};
-	int r = s->hv->ops->add(s->hv, &vsock, e);
-
-	if (r < 0)
-		return r;
-	s->vsock_fd = -1;
-	r = s->hv->ops->add(s->hv, &share, e);
-	if (r < 0)
-		return r;
-	s->fs_fd = -1;
-	return network_devices(s, e);
-}
-
-static void enter_cgroup(struct sandbox *s, pid_t pid)
-{
-	struct error e = ERROR_INIT;
-
-	if (s->cgroup && pid > 0 && cgroup_host_join(s->cgroup, pid, &e) < 0)
-		log_warn("%s", error_text(&e));
-}
-
-static int boot_machine(void *data, struct error *e)
-{
-	struct sandbox *s = data;
-	const struct hv_ops *ops = hv_driver(s->config->hypervisor.name);
-	int r;
-
-	if (!ops)
-		return error_plain(e, EOPNOTSUPP,
-				   "hypervisor \"%s\" is not supported (supported: qemu)",
-				   s->config->hypervisor.name);
-	hv_probe_host(&s->probe);
-	log_info("engine: %s: %s", ops->name, s->probe.why);
-	r = machine_new(s, ops, e);
-	if (r == 0)
-		r = machine_devices(s, e);
-	if (r == 0)
-		r = ops->prepare(s->hv, e);
-	if (r == 0)
-		r = ops->start(s->hv, e);
-	if (r < 0)
-		return error_prefix(e, "start the virtual machine");
-	enter_cgroup(s, s->hv->pid);
-	oom_expose(s->hv->pid);
-	/* Engines ask for the cgroup of the pid that they know, to say what the container uses. */
-	enter_cgroup(s, first_container(s)->init.pid);
-	sandbox_save_state(s);
-	return 0;
-}
-
 /* While the guest boots, its first container is made ready on the host. */
 static int boot_first_share(void *data, struct error *e)
 {
 	struct sandbox *s = data;
 
-	struct container *c = first_container(s);
+	struct container *c = sandbox_first(s);
 
 	return c->is_pod || c->mounts.n ? 0 : share_container(c, e);
+}
+
+static int boot_machine(void *data, struct error *e)
+{
+	struct sandbox *s = data;
+
+	return machine_start(s, e);
+}
+
+static int boot_clone(void *data, struct error *e)
+{
+	return clone_wait(data, e);
+}
+
+static int boot_renew(void *data, struct error *e)
+{
+	return clone_renew(data, e);
+}
+
+static void room_made(void *data, const struct error *e)
+{
+	struct sandbox *s = data;
+
+	op_continue(&s->boot, e);
+}
+
+static int boot_room(void *data, struct error *e)
+{
+	struct sandbox *s = data;
+
+	return room_make(s, room_made, s, e);
 }
 
 static int boot_agent(void *data, struct error *e)
@@ -562,7 +489,7 @@ static void hooks_ran(void *data, const struct error *e)
  * starts. */
 static int boot_hooks(struct sandbox *s, enum oci_hook_kind kind, struct error *e)
 {
-	struct container *c = first_container(s);
+	struct container *c = sandbox_first(s);
 	int r;
 
 	if (!oci_hooks_count(c->spec, kind))
@@ -585,8 +512,8 @@ static int boot_network(void *data, struct error *e)
 {
 	struct sandbox *s = data;
 
-	first_container(s)->hooks_done = true;
-	return network_join(s, first_container(s), e);
+	sandbox_first(s)->hooks_done = true;
+	return network_join(s, sandbox_first(s), e);
 }
 
 static int boot_guest_network(void *data, struct error *e)
@@ -609,8 +536,11 @@ static const struct op_step boot_steps[] = {
 	{ "start the virtual machine", boot_machine, machine_undo },
 	{ "see the devices run", boot_daemons, NULL },
 	{ "share the first container", boot_first_share, NULL },
+	{ "let the copy run", boot_clone, NULL },
 	{ "connect to the agent", boot_agent, NULL },
+	{ "make the copy its own", boot_renew, NULL },
 	{ "set the guest's policy", boot_policy, NULL },
+	{ "make room", boot_room, NULL },
 	{ "set up the guest", boot_sandbox, NULL },
 	{ "set up its network", boot_guest_network, NULL },
 };

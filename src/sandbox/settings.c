@@ -10,9 +10,6 @@
 #include <errno.h>
 #include <unistd.h>
 
-/* Unprivileged ids for VMM and devices: one per sandbox, outside of what distributions hand out. */
-#define JAIL_UID_BASE 1879048192u
-
 static int annotate(struct config *c, const oci_spec *spec, struct error *e)
 {
 	for (size_t i = 0; i < spec->n_annotations; i++) {
@@ -35,6 +32,6 @@ int sandbox_settings(struct sandbox *s, const oci_spec *spec, struct error *e)
 		log_warn("%s", s->config->warnings.v[said]);
 	if (r < 0)
 		return r;
-	s->jail_uid = s->config->hypervisor.rootless ? JAIL_UID_BASE + (uid_t)getpid() : 0;
+	s->jail_uid = hv_jail_uid(s->config);
 	return 0;
 }

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * size - how many CPUs and how much memory a machine gets, once, before it starts (static sizing).
+ * size - how many CPUs and how much memory a machine starts with. With dynamic sizes room.c says
+ * how it goes on.
  *
  * A limit of the workload plus what the guest itself needs; without a limit the configuration's
  * default. The workload is the pod's, where the engine says so in annotations, else the container's
@@ -15,11 +16,6 @@
 /* A guest with less cannot boot; one with more than the host has makes no sense. */
 #define SIZE_MEM_MIN_MIB 64
 
-struct workload {
-	double cpus;        /* 0: no limit */
-	uint64_t mem_bytes; /* 0: no limit */
-};
-
 static int64_t annotation_number(const oci_spec *s, const char *key)
 {
 	const char *text = oci_annotation(s, key);
@@ -28,20 +24,14 @@ static int64_t annotation_number(const oci_spec *s, const char *key)
 	return text && str_to_i64(text, 10, &v) == 0 ? v : 0;
 }
 
-static struct workload workload_of(const oci_spec *spec)
+/* Of the pod, where the engine says so, else of its first container. */
+static struct workload workload_of_pod(const oci_spec *spec)
 {
-	const Grpc__LinuxResources *r = spec->linux ? spec->linux->resources : NULL;
 	int64_t quota = annotation_number(spec, "io.kubernetes.cri.sandbox-cpu-quota");
 	int64_t period = annotation_number(spec, "io.kubernetes.cri.sandbox-cpu-period");
 	int64_t mem = annotation_number(spec, "io.kubernetes.cri.sandbox-memory");
-	struct workload w = { 0 };
+	struct workload w = workload_of(spec->linux ? spec->linux->resources : NULL);
 
-	if (quota <= 0 && r && r->cpu) {
-		quota = r->cpu->quota;
-		period = r->cpu->period ? (int64_t)r->cpu->period : 100000;
-	}
-	if (mem <= 0 && r && r->memory)
-		mem = r->memory->limit;
 	if (quota > 0 && period > 0)
 		w.cpus = (double)quota / (double)period;
 	if (mem > 0)
@@ -59,12 +49,20 @@ static uint64_t host_mem_mib(void)
 int sandbox_size(struct sandbox *s, const oci_spec *spec, struct error *e)
 {
 	const struct config_hypervisor *h = &s->config->hypervisor;
-	struct workload w = workload_of(spec);
+	struct workload w = workload_of_pod(spec);
 	uint64_t host_mib = host_mem_mib();
 
-	s->vcpus = (unsigned)ceil(w.cpus > 0 ? w.cpus + h->overhead_vcpus : h->default_vcpus);
-	s->vcpus = MIN(MAX(s->vcpus, 1u), h->default_maxvcpus);
-	s->mem_mib = w.mem_bytes ? (w.mem_bytes >> 20) + h->overhead_memory : h->default_memory;
+	if (!s->config->runtime.static_sandbox_resource_mgmt) {
+		w = workload_of(spec->linux ? spec->linux->resources : NULL);
+		s->vcpus = (unsigned)ceil(MIN(w.cpus + h->default_vcpus, h->default_maxvcpus));
+		s->mem_mib = h->default_memory + (w.mem_bytes >> 20);
+	} else {
+		s->vcpus =
+			(unsigned)ceil(w.cpus > 0 ? w.cpus + h->overhead_vcpus : h->default_vcpus);
+		s->vcpus = MIN(MAX(s->vcpus, 1u), h->default_maxvcpus);
+		s->mem_mib = w.mem_bytes ? (w.mem_bytes >> 20) + h->overhead_memory
+					 : h->default_memory;
+	}
 	if (s->mem_mib < SIZE_MEM_MIN_MIB)
 		return error_plain(
 			e, EINVAL,
@@ -81,16 +79,20 @@ int sandbox_size_allows(const struct sandbox *s, const oci_resources *r, struct 
 	int64_t quota = r->cpu ? r->cpu->quota : 0;
 	int64_t period = r->cpu && r->cpu->period ? (int64_t)r->cpu->period : 100000;
 	int64_t mem = r->memory ? r->memory->limit : 0;
+	bool fixed = s->config->runtime.static_sandbox_resource_mgmt;
+	struct hv_size most = fixed ? s->have : s->most;
+	const char *has = fixed ? "has" : "can have", *since = fixed ? " since its start" : "";
 
-	if (mem > 0 && (uint64_t)mem >> 20 > s->mem_mib)
+	if (mem > 0 && (uint64_t)mem >> 20 > most.mem_mib)
 		return error_plain(e, EINVAL,
 				   "a memory limit of %llu MiB is more than the virtual machine "
-				   "has: %llu MiB since its start",
-				   (unsigned long long)mem >> 20, (unsigned long long)s->mem_mib);
-	if (quota > 0 && (double)quota > (double)period * s->vcpus)
+				   "%s: %llu MiB%s",
+				   (unsigned long long)mem >> 20, has,
+				   (unsigned long long)most.mem_mib, since);
+	if (quota > 0 && (double)quota > (double)period * most.vcpus)
 		return error_plain(e, EINVAL,
 				   "a limit of %.2f processors is more than the virtual machine "
-				   "has: %u since its start",
-				   (double)quota / (double)period, s->vcpus);
+				   "%s: %u%s",
+				   (double)quota / (double)period, has, most.vcpus, since);
 	return 0;
 }

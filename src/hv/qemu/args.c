@@ -88,6 +88,9 @@ static const struct kernel_param kernel_params[] = {
 	{ "pcie_ports=native", QEMU_ON_MICROVM | QEMU_ON_PORTS },
 	/* Memory that comes is used without anybody saying so. */
 	{ "memhp_default_state=online", QEMU_ON_GROW },
+	/* Memory may then lie above 4 GiB, and the kernel sets 64 MiB aside for devices that cannot
+	 * reach it: there are none. */
+	{ "swiotlb=noforce", QEMU_ON_GROW },
 	/* Tables of the tracers, which emulation builds for 180 ms: names of weak functions, of
 	 * enums in events, and the files of tracefs, which are left for debugging. */
 	{ "initcall_blacklist=ftrace_check_for_weak_functions,trace_eval_init,tracer_init_tracefs",

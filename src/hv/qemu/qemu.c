@@ -201,7 +201,10 @@ static void console_line(const char *line, void *data)
 {
 	const char *text = strstr(line, "Kernel panic - not syncing");
 	struct qemu *q = data;
+	const char *awaited = q->hv.cfg.listen_for;
 
+	if (!str_empty(awaited) && strstr(line, awaited))
+		hv_emit(&q->hv, HV_EVENT_SAID, "%s", awaited);
 	if (!text || q->panic)
 		return;
 	q->panic = xstrdup(text);

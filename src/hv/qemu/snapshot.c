@@ -105,7 +105,7 @@ static int enter_cgroup(int dirfd)
 	return dirfd < 0 ? 0 : file_write_at(dirfd, "cgroup.procs", "0");
 }
 
-static _Noreturn void copy_child(int from, int to, int cgroup_fd)
+static _Noreturn void copy_child(int from, int to, bool zeros, int cgroup_fd)
 {
 	int r;
 
@@ -113,7 +113,7 @@ static _Noreturn void copy_child(int from, int to, int cgroup_fd)
 	/* The pages count where they are used. */
 	r = enter_cgroup(cgroup_fd);
 	if (r == 0)
-		r = fd_copy_sparse(from, to);
+		r = fd_copy_sparse(from, to, zeros);
 	_exit(r < 0 ? (-r & 0x7f) : 0);
 }
 
@@ -128,7 +128,8 @@ static int copy_start(struct qemu *q, int from, int to, int cgroup_fd, loop_chil
 		return error_set(e, errno, "copy the guest's memory");
 	}
 	if (s->copy_pid == 0)
-		copy_child(from, to, cgroup_fd);
+		/* What is saved once is read often: it is worth looking for zeros. */
+		copy_child(from, to, s->doing == SNAPSHOT_SAVING, cgroup_fd);
 	s->copy = loop_add_child(q->hv.loop, s->copy_pid, fn, q);
 	return s->copy ? 0 : error_set(e, errno, "watch the copy of the guest's memory");
 }

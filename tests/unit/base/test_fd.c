@@ -312,6 +312,33 @@ static void test_pass_flood(void **state)
 	fd_close(s[1]);
 }
 
+/* Written zeros become holes, and only those. */
+static void test_copy_zeros(int from, const char *path)
+{
+	char *page = xcalloc(3, 4096);
+	struct stat st;
+	char got[8192];
+	int to;
+
+	for (size_t at = (20 << 20) + 100; at < 30 << 20; at += 4096)
+		assert_int_equal(pwrite(from, page, 4096, (off_t)at), 4096);
+	memset(page + 4096, 'x', 4096);
+	assert_int_equal(pwrite(from, page, 3 * 4096, 24 << 20), 3 * 4096);
+	for (int zeros = 0; zeros < 2; zeros++) {
+		unlink(path);
+		to = open(path, O_RDWR | O_CREAT | O_CLOEXEC, 0600);
+		assert_int_equal(fd_copy_sparse(from, to, zeros), 0);
+		fstat(to, &st);
+		assert_int_equal(st.st_blocks < 1024, zeros);
+		assert_int_equal(pread(to, got, 8192, (24 << 20) + 4096), 8192);
+		assert_memory_equal(got, page + 4096, 8192);
+		assert_int_equal(pread(to, got, 4, (64 << 20) + 1), 4);
+		assert_memory_equal(got, "data", 4);
+		close(to);
+	}
+	free(page);
+}
+
 /* Data at the start, in the middle and at an odd end; the rest stays a hole. */
 static void test_copy_sparse(void **state)
 {
@@ -325,10 +352,10 @@ static void test_copy_sparse(void **state)
 	char got[4];
 
 	assert_true(from >= 0 && to >= 0);
-	assert_int_equal(fd_copy_sparse(from, to), 0); /* empty */
+	assert_int_equal(fd_copy_sparse(from, to, false), 0); /* empty */
 	for (size_t i = 0; i < ARRAY_SIZE(at); i++)
 		assert_int_equal(pwrite(from, "data", 4, at[i]), 4);
-	assert_int_equal(fd_copy_sparse(from, to), 0);
+	assert_int_equal(fd_copy_sparse(from, to, false), 0);
 	fstat(from, &sf);
 	fstat(to, &st);
 	assert_int_equal(st.st_size, size);
@@ -339,10 +366,11 @@ static void test_copy_sparse(void **state)
 	}
 	assert_int_equal(pread(to, got, 4, 1 << 20), 4);
 	assert_memory_equal(got, "\0\0\0\0", 4);
-	assert_int_equal(fd_copy_sparse(-1, to), -EBADF);
+	assert_int_equal(fd_copy_sparse(-1, to, false), -EBADF);
+	test_copy_zeros(from, b);
 	close(to);
 	to = open(b, O_RDONLY | O_CLOEXEC);
-	assert_true(fd_copy_sparse(from, to) < 0);
+	assert_true(fd_copy_sparse(from, to, false) < 0);
 }
 
 int main(void)

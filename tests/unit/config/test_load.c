@@ -141,16 +141,17 @@ static void test_unsupported(void **state)
 			"and has no effect",
 			1);
 	expect_warnings("[hypervisor.qemu]\nenable_iommu = false\n", NULL, 0);
-	expect_warnings("[factory]\nenable_template = true\n",
-			"f:2:19: factory.enable_template (start guests as copies of a template) is "
+	expect_warnings("[factory]\nvm_cache_number = 2\n",
+			"f:2:19: factory.vm_cache_number (guests started in advance) is "
 			"not supported yet and has "
 			"no effect",
 			1);
-	expect_warnings("[hypervisor.qemu.factory]\nenable_template = true\n",
-			"f:2:19: factory.enable_template (start guests as copies of a template) is "
+	expect_warnings("[hypervisor.qemu.factory]\nvm_cache_number = 2\n",
+			"f:2:19: factory.vm_cache_number (guests started in advance) is "
 			"not supported yet and has "
 			"no effect",
 			1);
+	expect_warnings("[factory]\nenable_template = true\n", NULL, 0);
 	expect_warnings("[hypervisor.qemu]\n[[hypervisor.qemu.guest_extension_images]]\nname = "
 			"'a'\n",
 			"f:2:1: hypervisor.qemu.guest_extension_images (further images) is not "
@@ -168,17 +169,6 @@ static void test_unsupported_value(void **state)
 	assert_string_equal(c->warnings.v[0], "f:2:13: this value of hypervisor.qemu.shared_fs is "
 					      "not supported yet (only "
 					      "virtio-fs) and has no effect");
-}
-
-static void test_unsupported_bool(void **state)
-{
-	autoptr(config) c = load_ok("[runtime]\nstatic_sandbox_resource_mgmt = false\n");
-
-	assert_true(c->runtime.static_sandbox_resource_mgmt);
-	assert_int_equal(c->warnings.n, 1);
-	assert_string_equal(c->warnings.v[0],
-			    "f:2:32: this value of runtime.static_sandbox_resource_mgmt is not "
-			    "supported yet (only true) and has no effect");
 }
 
 static void test_engines(void **state)
@@ -436,7 +426,6 @@ int main(void)
 		cmocka_unit_test(test_unknown),
 		cmocka_unit_test(test_unsupported),
 		cmocka_unit_test(test_unsupported_value),
-		cmocka_unit_test(test_unsupported_bool),
 		cmocka_unit_test(test_engines),
 		cmocka_unit_test(test_engine_by_name),
 		cmocka_unit_test(test_aliases),
