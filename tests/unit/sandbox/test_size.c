@@ -109,6 +109,7 @@ static void test_allowed(void **state)
 	struct error e = ERROR_INIT;
 
 	check(f, RESOURCES("\"cpu\":{\"quota\":150000,\"period\":100000}"), 2, 256);
+	f->sandbox->have = (struct hv_size){ .vcpus = 2, .mem_mib = 256 };
 	assert_int_equal(sandbox_size_allows(f->sandbox, &r, &e), 0);
 	r.memory = &m;
 	r.cpu = &c;
@@ -125,12 +126,44 @@ static void test_allowed(void **state)
 	m.limit = 257 << 20;
 	assert_int_equal(sandbox_size_allows(f->sandbox, &r, &e), -EINVAL);
 	assert_non_null(strstr(e.text, "257 MiB"));
+	/* A machine that grows: what it can have counts. */
+	f->sandbox->config->runtime.static_sandbox_resource_mgmt = false;
+	f->sandbox->most = (struct hv_size){ .vcpus = 2, .mem_mib = 300 };
+	assert_int_equal(sandbox_size_allows(f->sandbox, &r, &e), 0);
+	m.limit = 301 << 20;
+	assert_int_equal(sandbox_size_allows(f->sandbox, &r, &e), -EINVAL);
+	assert_non_null(strstr(e.text, "can have: 300 MiB"));
+}
+
+/* Limits of a container, and what an update that names some of them leaves. */
+static void test_workload(void **state)
+{
+	Grpc__LinuxResources r = GRPC__LINUX_RESOURCES__INIT;
+	Grpc__LinuxMemory m = GRPC__LINUX_MEMORY__INIT;
+	Grpc__LinuxCPU c = GRPC__LINUX_CPU__INIT;
+	struct workload w = workload_of(NULL);
+
+	assert_true(w.cpus == 0 && !w.mem_bytes);
+	c.quota = 150000;
+	r.cpu = &c;
+	w = workload_update(w, &r);
+	assert_true(w.cpus == 1.5 && !w.mem_bytes);
+	m.limit = 1 << 20;
+	r.cpu = NULL;
+	r.memory = &m;
+	w = workload_update(w, &r);
+	assert_true(w.cpus == 1.5 && w.mem_bytes == 1 << 20);
+	m.limit = c.quota = -1;
+	r.cpu = &c;
+	w = workload_update(w, &r);
+	assert_true(w.cpus == 0 && !w.mem_bytes);
 }
 
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test_setup_teardown(test_defaults, fixture_setup, fixture_teardown),
+		cmocka_unit_test(test_workload),
 		cmocka_unit_test_setup_teardown(test_limits, fixture_setup, fixture_teardown),
 		cmocka_unit_test_setup_teardown(test_annotations, fixture_setup, fixture_teardown),
 		cmocka_unit_test_setup_teardown(test_bounds, fixture_setup, fixture_teardown),
