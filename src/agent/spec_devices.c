@@ -76,6 +76,8 @@ int spec_set_devices(Grpc__Spec *spec, Grpc__Device *const *devices,
 
 	if (n > LIMIT_AGENT_DEVICES)
 		return error_plain(e, ENOBUFS, "%zu devices", n);
+	if (n && !nodes)
+		return error_plain(e, EPROTO, "the devices were not told");
 	for (size_t i = 0; i < n && r >= 0; i++)
 		r = plan(spec, devices[i], &nodes[i], &changes[i], e);
 	if (r < 0 || !n)

@@ -191,7 +191,8 @@ static void op_done(void *data, const struct error *e, const char *result, size_
 	struct storage_op *op = data;
 	struct storages *s = op->s;
 	size_t head = op->rq.n_devices * sizeof(struct device_node);
-	const char *flags = e || !op->n || n < head + op->n ? NULL : result + head;
+	bool whole = !e && n == head + op->n;
+	const char *flags = whole && op->n ? result + head : NULL;
 
 	s->under_way -= !!op->job;
 	if (e && op->release)
@@ -202,7 +203,7 @@ static void op_done(void *data, const struct error *e, const char *result, size_
 		item_done(op, &op->items[i], !e, flags && flags[i]);
 	}
 	drop_unused(s);
-	if (flags && head)
+	if (whole && head)
 		op->devices = xmemdup(result, head);
 	list_del(&op->link);
 	if (op->release && op->released)

@@ -21,6 +21,7 @@
 #include <fcntl.h>
 #include <stdio.h>
 #include <sys/stat.h>
+#include <sys/sysmacros.h>
 #include <unistd.h>
 
 /* One of several requests. */
@@ -32,12 +33,14 @@ struct request {
 	struct strv refs;
 	struct error e;
 	int result;
+	struct device_node node;
 };
 
 static void on_done(void *data, const struct error *e, const struct device_node *devices)
 {
 	struct request *q = data;
 
+	q->node = devices ? devices[0] : (struct device_node){ 0 };
 	q->result = error_copy(&q->e, e);
 	q->op = NULL;
 }
@@ -167,6 +170,32 @@ static void test_others_go_on(void **state)
 	storages_cancel(&f->s, slow.op);
 	assert_int_equal(finish(&slow), -ECANCELED);
 	storelab_release(f, &slow.refs);
+}
+
+/* A request with a device and nothing to mount. */
+static void test_only_a_device(void **state)
+{
+	struct storelab *f = *state;
+	autofree char *sys = storelab_dir(f, "sys/class/block/vdz"), *dev = storelab_dir(f, "dev");
+	autofree char *node = xasprintf("%s/vdz", dev), *top = xasprintf("%s/sys", f->dir);
+	Grpc__Device d = GRPC__DEVICE__INIT, *list[] = { &d };
+	struct request q = { .f = f, .result = 1 };
+
+	if (mknod(node, S_IFBLK | 0600, makedev(254, 7)) < 0) {
+		print_message("SKIPPED: not root: no device nodes\n");
+		skip();
+	}
+	f->s.env.sys = top;
+	f->s.env.dev = dev;
+	d.type = (char *)"blk";
+	d.vm_path = (char *)"/dev/vdz";
+	q.rq = (struct storages_request){
+		.id = "c1", .devices = list, .n_devices = 1, .done = on_done, .data = &q
+	};
+	assert_int_equal(storages_add(&f->s, &q.rq, &q.refs, &q.op, &q.e), 0);
+	assert_int_equal(finish(&q), 0);
+	assert_int_equal(q.node.major, 254);
+	assert_int_equal(q.node.minor, 7);
 }
 
 /* More than may be under way at a time: the rest waits its turn. */
@@ -302,6 +331,7 @@ int main(void)
 		T(test_the_next_one_tries_itself),
 		T(test_cancel),
 		T(test_others_go_on),
+		T(test_only_a_device),
 		T(test_very_many),
 		T(test_a_configuration_is_switched),
 		T(test_large_ones_are_bound),
