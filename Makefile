@@ -2,6 +2,8 @@
 # The short commands; Meson does the work. BUILD is where it is done.
 
 BUILD ?= build
+# Which kernel the guest gets: auto (our own if make guest-kernel has made it), own or debian.
+GUEST_KERNEL ?= auto
 DESTDIR ?=
 
 .PHONY: all build guest guest-kernel demo check bench install clean
@@ -16,7 +18,7 @@ build: $(BUILD)/build.ninja
 	ninja -C $(BUILD)
 
 guest: build
-	guest/build --agent $(BUILD)/src/agent/caisson-agent --out $(BUILD)/guest
+	guest/build --kernel $(GUEST_KERNEL) --agent $(BUILD)/src/agent/caisson-agent --out $(BUILD)/guest
 
 # The guest's own kernel, once: some 20 minutes of processor time. Then `make guest` takes it instead of Debian's.
 guest-kernel:
