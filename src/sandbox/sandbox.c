@@ -56,6 +56,7 @@ struct sandbox *sandbox_new(const struct sandbox_params *p)
 	list_init(&s->requests);
 	list_init(&s->volumes);
 	list_init(&s->room_waiters);
+	sandbox_save_state(s); /* there is an owner to be ended, if nothing else yet */
 	return s;
 }
 
